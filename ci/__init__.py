@@ -1,0 +1,1 @@
+"""The platform: everything behind the command `mlops` and the workflow steps."""

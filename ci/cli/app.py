@@ -1,0 +1,24 @@
+"""The command line's commands, in the order in which people meet them."""
+
+from __future__ import annotations
+
+import typer
+
+from ci.cli import models
+
+app = typer.Typer(
+    name="mlops",
+    help="Train, judge, package, deploy and watch the models of this repository.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+for room in (models,):
+    room.register(app)
+
+
+@app.callback()
+def _options() -> None:
+    """Acts on the repository that contains the current directory."""

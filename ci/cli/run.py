@@ -1,0 +1,66 @@
+"""Runs a command and turns what went wrong into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+import typer
+
+from ci.cli.output import dumps
+from ci.errors import MlopsError
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``mlops`` with ``arguments``; returns the exit code."""
+    from ci.cli.app import app
+
+    as_json = "--json" in arguments
+    try:
+        code = app(args=arguments, prog_name="mlops", standalone_mode=False)
+    except MlopsError as error:
+        return _fail(error.code, error.message, as_json, 1)
+    except (KeyboardInterrupt, click.Abort, typer.Abort):
+        return _fail("interrupted", "Interrupted; run the same command again to go on.", as_json, 1)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own errors: bad arguments
+            return _usage(error, as_json)
+        return _fail("internal_error", _internal(error), as_json, 1)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: Exception, as_json: bool) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "mlops"
+    message = f"{error.format_message()} Type '{command} --help' to see what it takes."  # type: ignore[attr-defined]
+    return _fail("usage", message, as_json, 2)
+
+
+def _fail(code: str, message: str, as_json: bool, status: int) -> int:
+    if as_json:
+        print(dumps({"error": {"code": code, "message": message}}), flush=True)
+    else:
+        print(f"Error: {message}", file=sys.stderr, flush=True)
+    return status
+
+
+def _internal(error: Exception) -> str:
+    """A defect of the platform: one sentence here, the traceback in a file."""
+    from ci.repository import Repository
+
+    try:
+        folder = Repository.find().state_dir / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "internal-error.txt"
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        where = f"the traceback is in {file}"
+    except (OSError, MlopsError):
+        traceback.print_exception(error)
+        where = "the traceback is above"
+    return (
+        f"This is a defect of the platform, not of your model ({type(error).__name__}: "
+        f"{str(error).splitlines()[0] if str(error) else 'no message'}); {where}."
+    )

@@ -1,0 +1,1 @@
+"""Contracts: `model.yaml`, `dataset.yaml` and policies as typed objects."""

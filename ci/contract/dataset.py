@@ -1,0 +1,157 @@
+"""`dataset.yaml`: what a dataset's tables promise, who owns it, and what may be done with it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from ci.contract.base import Contract
+from ci.errors import MlopsError
+from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
+from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FieldType = Literal["integer", "number", "string", "boolean", "timestamp"]
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError("a path is relative to the dataset's folder and stays inside it")
+    if not value.endswith(TABLE_SUFFIXES):
+        raise ValueError("a table is a .csv, .csv.gz or .parquet file")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not value.strip() or any(ord(letter) < 32 for letter in value):
+        raise ValueError("a column name is not empty and has no line breaks or tabs")
+    return value
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+TableFile = Annotated[str, AfterValidator(_inside)]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN.pattern}$", max_length=NAME_LIMIT)]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=NAME_LIMIT)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class DatasetColumn(Contract):
+    """A column of a table.
+
+    ``minimum`` and ``maximum`` are inclusive and in ``unit``; ``categories`` are the only values
+    allowed; ``missing`` is the largest allowed share of missing values, 0 to 1; a ``unique``
+    column has no value twice; ``pii`` marks personal data.
+    """
+
+    type: FieldType
+    description: Text | None = None
+    unit: Text | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: Annotated[list[str], Field(min_length=1)] | None = None
+    missing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    unique: bool = False
+    pii: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        numeric = self.type in ("number", "integer")
+        if not numeric and (self.minimum is not None or self.maximum is not None):
+            raise ValueError(f"minimum and maximum do not apply to a {self.type} column")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
+        if self.categories is not None and self.type != "string":
+            raise ValueError(f"categories do not apply to a {self.type} column")
+        if self.categories is not None and len(set(self.categories)) < len(self.categories):
+            raise ValueError("a category is written twice")
+        return self
+
+
+class Table(Contract):
+    """A file of the dataset: no two rows share the values of all ``key`` columns."""
+
+    file: TableFile
+    description: Text | None = None
+    key: list[HeaderName] = []
+    columns: Annotated[dict[HeaderName, DatasetColumn], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _key_exists(self) -> Self:
+        for name in self.key:
+            if name not in self.columns:
+                near = difflib.get_close_matches(name, list(self.columns), n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "name columns of this table"
+                raise ValueError(f"the key column {name!r} is not under columns; {hint}")
+        return self
+
+
+class Dataset(Contract):
+    """A whole `dataset.yaml`.
+
+    ``pii`` says what the dataset as a whole holds about people: ``none``, ``pseudonymous``
+    (rows belong to people who are not named) or ``direct`` (names, addresses, numbers).
+    """
+
+    name: Name
+    description: Text
+    owner: Name
+    source: Text
+    licence: Text
+    pii: Literal["none", "pseudonymous", "direct"]
+    retention: Text
+    tables: Annotated[dict[TableName, Table], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _pii_agrees(self) -> Self:
+        marked = [
+            f"{table}.{column}"
+            for table, content in self.tables.items()
+            for column, rules in content.columns.items()
+            if rules.pii
+        ]
+        if marked and self.pii == "none":
+            raise ValueError(f"pii is none, but the column {marked[0]} is marked pii")
+        return self
+
+
+def dataset_dir(repository: Repository, name: str) -> Path:
+    """The folder of an existing dataset.
+
+    Raises:
+        MlopsError: ``unknown_dataset``, naming the nearest dataset.
+    """
+    if NAME_PATTERN.fullmatch(name) and (repository.data_dir / name / "dataset.yaml").is_file():
+        return repository.data_dir / name
+    names = repository.dataset_names()
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names) or 'none'}."
+    raise MlopsError(
+        "unknown_dataset",
+        f"There is no dataset {name!r} in data/; {hint} "
+        "Bring your own in with 'mlops data add FILE --name NAME'.",
+    )
+
+
+def load_dataset(repository: Repository, name: str) -> Dataset:
+    """The contract of an existing dataset.
+
+    Raises:
+        MlopsError: ``unknown_dataset``.
+        ProblemsError: ``bad_dataset`` or ``bad_yaml``, with file, line and key.
+    """
+    path = dataset_dir(repository, name) / "dataset.yaml"
+    file = read_yaml(path, repository.relative(path))
+    dataset = parse(file, Dataset, "bad_dataset")
+    if dataset.name != name:
+        problem = f"must be {name!r}, the name of its folder (found {dataset.name!r})."
+        raise ProblemsError(
+            "bad_dataset", [Problem(file.name, "name", problem, file.line(("name",)))]
+        )
+    return dataset

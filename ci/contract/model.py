@@ -1,0 +1,308 @@
+"""`model.yaml`: the one platform file that an analyst writes."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from ci.contract.base import Contract
+from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
+from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Language = Literal["python", "r", "julia"]
+Task = Literal[
+    "regression", "binary_classification", "multiclass_classification", "ranking", "segmentation"
+]
+ColumnType = Literal["number", "integer", "boolean", "string"]
+Scalar = bool | int | float | str
+
+PREDICT_FILES: dict[str, str] = {"python": "predict.py", "r": "predict.R", "julia": "predict.jl"}
+INTEGER_LIMIT = 2**31 - 1
+ARTIFACT = "artifact"
+METRICS = "metrics.json"
+
+METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
+    "regression": ("mae", "rmse", "wape", "bias"),
+    "binary_classification": ("log_loss", "brier", "accuracy", "f1", "roc_auc"),
+    "multiclass_classification": ("accuracy",),
+    "ranking": ("precision", "hit_rate", "ndcg"),
+    "segmentation": ("spend_explained",),
+}
+
+
+def _column_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value):
+        raise ValueError(
+            "a column name is letters, digits and underscores, and begins with a letter"
+        )
+    return value
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError("a path is relative to the model's folder and stays inside it")
+    if not value.endswith((".csv", ".csv.gz", ".parquet")):
+        raise ValueError("a table is a .csv, .csv.gz or .parquet file")
+    return value
+
+
+ColumnName = Annotated[str, AfterValidator(_column_name)]
+TablePath = Annotated[str, AfterValidator(_inside)]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN.pattern}$", max_length=NAME_LIMIT)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Column(Contract):
+    """An input or output column.
+
+    ``minimum`` and ``maximum`` are inclusive and in ``unit``; ``categories`` are the only values
+    allowed; a ``nullable`` column may be missing in a row; ``pii`` marks personal data.
+    """
+
+    type: ColumnType
+    description: Text | None = None
+    unit: Text | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: Annotated[list[str], Field(min_length=1)] | None = None
+    nullable: bool = False
+    pii: bool = False
+    example: Scalar | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        numeric = self.type in ("number", "integer")
+        if not numeric and (self.minimum is not None or self.maximum is not None):
+            raise ValueError(f"minimum and maximum do not apply to a {self.type} column")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
+        if self.categories is not None and self.type != "string":
+            raise ValueError(f"categories do not apply to a {self.type} column")
+        if self.categories is not None and len(set(self.categories)) < len(self.categories):
+            raise ValueError("a category is written twice")
+        if self.example is not None and (problem := self.problem_of(self.example)):
+            raise ValueError(
+                f"the example {self.example!r} breaks the column's own rules: {problem}"
+            )
+        return self
+
+    def problem_of(self, value: Any) -> str | None:
+        """Why ``value`` is not allowed in this column, or None where it is."""
+        if value is None:
+            return None if self.nullable else "must not be missing"
+        if not _has_type(value, self.type):
+            article = "an" if self.type == "integer" else "a"
+            return f"must be {article} {self.type}"
+        if self.categories is not None and value not in self.categories:
+            return f"must be one of {', '.join(self.categories[:12])}"
+        if self.type == "integer" and abs(value) > INTEGER_LIMIT:
+            return f"must be within ±{INTEGER_LIMIT}"
+        return self._out_of_range(value)
+
+    def _out_of_range(self, value: Any) -> str | None:
+        if self.minimum is not None and value < self.minimum:
+            return f"must be at least {self.minimum:g}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum:g}"
+        return None
+
+    def sample(self) -> Scalar | None:
+        """A value that this column allows: the example, or one derived from the rules."""
+        if self.example is not None:
+            return self.example
+        if self.categories:
+            return self.categories[0]
+        if self.type == "boolean":
+            return True
+        if self.type == "string":
+            return "example"
+        low = self.minimum if self.minimum is not None else min(0.0, self.maximum or 0.0)
+        return int(-(-low // 1)) if self.type == "integer" else float(low)
+
+
+def _has_type(value: Any, kind: ColumnType) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "number":
+        return isinstance(value, int | float) and math.isfinite(value)
+    if kind == "integer":
+        return isinstance(value, int)
+    return kind == "string" and isinstance(value, str)
+
+
+class Evaluation(Contract):
+    """How a candidate is judged; paths are relative to the model's folder.
+
+    ``unit`` is the holdout column whose values the bootstrap resamples; ``baselines`` maps a
+    name to the holdout column with that baseline's predictions; ``floors`` maps a metric of
+    ``metrics.json`` to its least allowed value.
+    """
+
+    holdout: TablePath
+    target: ColumnName
+    metric: Text
+    also: list[Text] = []
+    unit: ColumnName
+    check_units: list[ColumnName] = []
+    slices: list[ColumnName] = []
+    baselines: dict[Text, ColumnName]
+    floors: dict[Text, float] = {}
+
+    @model_validator(mode="after")
+    def _has_baseline(self) -> Self:
+        if not self.baselines:
+            raise ValueError("name at least one baseline: a first version must beat something")
+        return self
+
+    def columns(self) -> list[str]:
+        """Holdout columns that are needed beside the inputs."""
+        named = [self.target, self.unit, *self.check_units, *self.slices, *self.baselines.values()]
+        return list(dict.fromkeys(named))
+
+
+class Serving(Contract):
+    """Limits of the deployed API."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+
+
+class Batch(Contract):
+    """Scheduled scoring: ``schedule`` is a five-field cron expression in UTC."""
+
+    schedule: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+    input: TablePath
+
+
+class Monitoring(Contract):
+    """NannyML's reference and analysis periods; ``timestamp`` is an ISO date column of both."""
+
+    timestamp: ColumnName
+    chunk: Literal["day", "week", "month", "quarter"] | Annotated[int, Field(ge=10)]
+    reference: TablePath
+    analysis: TablePath
+    target: ColumnName | None = None
+
+
+class Parameter(Contract):
+    """A business parameter: its allowed range and who may change it."""
+
+    type: ColumnType
+    owner: Name
+    description: Text
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: list[str] | None = None
+
+    def problem_of(self, value: Any) -> str | None:
+        """Why ``value`` is not allowed, or None where it is."""
+        rules = self.model_dump(exclude={"owner"})
+        return Column(**rules).problem_of(value)
+
+
+class ModelContract(Contract):
+    """A whole `model.yaml`. ``input`` and ``output`` keep the order of the file."""
+
+    name: Name
+    owner: Name
+    language: Language
+    task: Task
+    description: Text
+    datasets: Annotated[list[Name], Field(min_length=1)]
+    depends_on: list[Name] = []
+    input: dict[ColumnName, Column]
+    output: dict[ColumnName, Column]
+    evaluation: Evaluation
+    serving: Serving = Serving()
+    batch: Batch | None = None
+    monitoring: Monitoring | None = None
+    parameters: dict[Text, Parameter] = {}
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> Self:
+        if not self.input or not self.output:
+            raise ValueError("input and output each need at least one column")
+        both = sorted(set(self.input) & set(self.output))
+        if both:
+            raise ValueError(f"{both[0]} is both an input and an output column; rename one")
+        if self.task != "ranking" and len(self.output) != 1:
+            raise ValueError(f"a {self.task} model has exactly one output column")
+        allowed = METRICS_OF_TASK[self.task]
+        wrong = [m for m in (self.evaluation.metric, *self.evaluation.also) if m not in allowed]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no metric of {self.task}; use {', '.join(allowed)}")
+        self._output_type_fits_task()
+        return self
+
+    def _output_type_fits_task(self) -> None:
+        allowed: tuple[str, ...] = {
+            "regression": ("number", "integer"),
+            "binary_classification": ("number",),
+            "multiclass_classification": ("string", "integer"),
+            "segmentation": ("string", "integer"),
+        }.get(self.task, ("string", "integer"))
+        for name, column in self.output.items():
+            if column.type not in allowed:
+                raise ValueError(
+                    f"output {name} of a {self.task} model is {' or '.join(allowed)}, "
+                    f"not {column.type}"
+                )
+
+    @property
+    def predict_file(self) -> str:
+        """Name of the predict file in the model's folder."""
+        return PREDICT_FILES[self.language]
+
+    def example_row(self) -> dict[str, Scalar | None]:
+        """A row that the contract allows, one value an input column."""
+        return {name: column.sample() for name, column in self.input.items()}
+
+
+def load_model_contract(repository: Repository, name: str) -> ModelContract:
+    """The contract of an existing model.
+
+    Raises:
+        MlopsError: ``unknown_model``.
+        ProblemsError: ``bad_contract`` or ``bad_yaml``, with file, line and key.
+    """
+    folder = repository.model_dir(name)
+    contract = read_model_contract(
+        folder / "model.yaml", repository.relative(folder / "model.yaml")
+    )
+    if contract.name != name:
+        problem = f"must be {name!r}, the name of its folder (found {contract.name!r})."
+        raise ProblemsError(
+            "bad_contract",
+            [Problem(repository.relative(folder / "model.yaml"), "name", problem)],
+        )
+    return contract
+
+
+def read_model_contract(path: Path, name: str) -> ModelContract:
+    """The contract in the file ``path``, which errors call ``name``.
+
+    Raises:
+        ProblemsError: ``bad_contract`` or ``bad_yaml``, with file, line and key.
+    """
+    return parse(read_yaml(path, name), ModelContract, "bad_contract")
+
+
+__all__ = [
+    "ARTIFACT",
+    "METRICS",
+    "PREDICT_FILES",
+    "Column",
+    "ModelContract",
+    "load_model_contract",
+    "read_model_contract",
+]
