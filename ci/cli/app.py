@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli import models
+from ci.cli import data, models
 
 app = typer.Typer(
     name="mlops",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for room in (models,):
+for room in (models, data):
     room.register(app)
 
 

@@ -1,0 +1,66 @@
+"""`mlops data`: bring tables in, and hold them to their contracts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci.cli.options import Json
+from ci.cli.output import emit
+
+Dataset = Annotated[str, typer.Argument(metavar="NAME", help="Name of a folder in data/.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to ``app``."""
+    data = typer.Typer(
+        help="Bring data in, and hold it to its contract.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    data.command()(add)
+    data.command()(validate)
+    app.add_typer(data, name="data")
+
+
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call the dataset.")],
+    owner: Annotated[str, typer.Option(metavar="TEAM", help="The team that answers for it.")] = (
+        "unassigned"
+    ),
+    json: Json = False,
+) -> None:
+    """Make any CSV or Parquet file a dataset: contract inferred, data tracked by DVC."""
+    from ci.dataset.add import add_dataset
+    from ci.repository import Repository
+
+    added = add_dataset(Repository.find(), file, name, owner)
+    text = "\n".join(
+        [
+            *added.notes,
+            f"data/{name}: {added.rows:,} rows, columns {', '.join(added.columns)}.",
+            f"Its contract was inferred: read and correct {added.path}/dataset.yaml, then commit "
+            "the folder and share the data with 'dvc push'.",
+        ]
+    )
+    result = {"name": name, "path": added.path, "rows": added.rows, "columns": added.columns}
+    emit({**result, "notes": added.notes}, text, json)
+
+
+def validate(name: Dataset, json: Json = False) -> None:
+    """Check that the data keeps the promises of its dataset.yaml."""
+    from ci.contract.dataset import dataset_dir, load_dataset
+    from ci.dataset.validate import validate as violations_of
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    violations = violations_of(load_dataset(repository, name), dataset_dir(repository, name))
+    good = f"data/{name} keeps its contract."
+    text = "\n".join([violation.sentence() for violation in violations] or [good])
+    emit([asdict(violation) for violation in violations], text, json)
+    if violations:
+        raise typer.Exit(1)

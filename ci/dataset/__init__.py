@@ -1,0 +1,1 @@
+"""Datasets: validating them, bringing one in, reading anyone's tables, and their digests."""
