@@ -1,0 +1,1 @@
+"""Candidate against champion and baselines, on the same rows, with uncertainty."""
