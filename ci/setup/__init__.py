@@ -1,0 +1,1 @@
+"""What runs before the environment exists: standard library only, nothing imported from `.venv`."""
