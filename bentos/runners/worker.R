@@ -1,0 +1,187 @@
+# Runs an R model: answers calls on fd 3 with replies on fd 4 (see process.py; frames: wire.py).
+# Arguments: the predict file, the artifact folder.
+#
+# All names live in local(), so that the global environment is the model's, as in a script.
+local({
+  kinds <- c("float64", "int32", "bool", "utf8")
+  opened <- new.env()
+
+  # Model code may call closeAllConnections(), so a pipe is opened again when it was closed.
+  pipe_on <- function(fd, mode) {
+    name <- as.character(fd)
+    if (!tryCatch(isOpen(opened[[name]]), error = function(e) FALSE)) {
+      assign(name, file(paste0("/dev/fd/", fd), mode, raw = TRUE), envir = opened)
+    }
+    opened[[name]]
+  }
+
+  read_integers <- function(con, n) readBin(con, "integer", n, endian = "little")
+
+  read_text <- function(con, n) {
+    text <- rawToChar(readBin(con, "raw", n))
+    Encoding(text) <- "UTF-8"
+    text
+  }
+
+  read_texts <- function(con, rows) {
+    sizes <- read_integers(con, rows)
+    texts <- readChar(readBin(con, "raw", sum(sizes)), sizes, useBytes = TRUE)
+    Encoding(texts) <- "UTF-8"
+    texts
+  }
+
+  read_column <- function(con, rows) {
+    head <- as.integer(readBin(con, "raw", 2L))
+    name <- read_text(con, readBin(con, "integer", 1L, 2L, signed = FALSE, endian = "little"))
+    missing <- if (head[2L]) as.logical(readBin(con, "raw", rows)) else NULL
+    values <- switch(kinds[head[1L]],
+      float64 = readBin(con, "double", rows, endian = "little"),
+      int32 = read_integers(con, rows),
+      bool = as.logical(readBin(con, "raw", rows)),
+      utf8 = read_texts(con, rows)
+    )
+    if (!is.null(missing)) values[missing] <- NA
+    list(name = name, values = values)
+  }
+
+  read_frame <- function(con) {
+    size <- read_integers(con, 2L)
+    columns <- lapply(seq_len(size[1L]), function(i) read_column(con, size[2L]))
+    structure(
+      lapply(columns, `[[`, "values"),
+      names = vapply(columns, `[[`, "", "name"),
+      row.names = .set_row_names(size[2L]),
+      class = "data.frame"
+    )
+  }
+
+  bytes_of <- function(integers, size = 4L) writeBin(as.integer(integers), raw(), size, "little")
+
+  describe_type <- function(values) paste(class(values), collapse = "/")
+
+  # Whole doubles stay doubles: the supervisor narrows them where the contract says integer.
+  column_bytes <- function(name, values) {
+    if (is.factor(values)) values <- as.character(values)
+    plain <- is.null(dim(values)) || length(dim(values)) == 1L
+    known <- is.numeric(values) || is.logical(values) || is.character(values)
+    if (!plain || !known || inherits(values, "integer64")) {
+      stop("predict_rows returned ", describe_type(values), ", which is no column of numbers, ",
+        "logicals or texts", call. = FALSE)
+    }
+    values <- as.vector(values)
+    kind <- switch(typeof(values), double = 1L, integer = 2L, logical = 3L, character = 4L)
+    missing <- if (kind == 1L) is.na(values) & !is.nan(values) else is.na(values)
+    label <- charToRaw(enc2utf8(name))
+    c(
+      list(as.raw(c(kind, any(missing))), bytes_of(length(label), 2L), label),
+      if (any(missing)) list(as.raw(missing)),
+      value_bytes(values, missing)
+    )
+  }
+
+  value_bytes <- function(values, missing) {
+    if (is.character(values)) return(text_bytes(values, missing))
+    if (any(missing)) values[missing] <- FALSE
+    if (is.logical(values)) return(list(as.raw(values)))
+    list(writeBin(values, raw(), endian = "little"))
+  }
+
+  text_bytes <- function(texts, missing) {
+    texts <- enc2utf8(unname(texts))
+    texts[missing] <- ""
+    if (!all(validUTF8(texts))) stop("predict_rows returned text that is not UTF-8", call. = FALSE)
+    list(bytes_of(nchar(texts, "bytes")), charToRaw(paste(texts, collapse = "")))
+  }
+
+  frame_bytes <- function(result) {
+    columns <- if (is.data.frame(result)) as.list(result) else list(result)
+    names <- if (is.data.frame(result)) names(result) else ""
+    rows <- if (length(columns)) length(columns[[1L]]) else 0L
+    encoded <- Map(column_bytes, names, columns, USE.NAMES = FALSE)
+    c(list(bytes_of(c(length(columns), rows))), unlist(encoded, recursive = FALSE))
+  }
+
+  send <- function(kind, number, parts) {
+    con <- pipe_on(4L, "wb")
+    size <- sum(lengths(parts))
+    if (size > 2^28) {
+      kind <- "FAIL"
+      parts <- list(charToRaw("the result is larger than a frame may be"))
+      size <- length(parts[[1L]])
+    }
+    writeBin(c(charToRaw(kind), bytes_of(c(number, size))), con)
+    for (part in parts) writeBin(part, con)
+    flush(con)
+  }
+
+  # The innermost line of a sourced file on the call stack.
+  location <- function(calls) {
+    for (call in rev(calls)) {
+      reference <- attr(call, "srcref")
+      name <- attr(reference, "srcfile")$filename
+      if (length(name) && nzchar(name)) {
+        return(sprintf(" (%s, line %d)", basename(name), reference[1L]))
+      }
+    }
+    ""
+  }
+
+  # list(value) or list(error = text)
+  attempt <- function(expression) {
+    where <- ""
+    tryCatch(
+      withCallingHandlers(
+        list(value = expression),
+        error = function(e) where <<- location(sys.calls())
+      ),
+      error = function(e) list(error = paste0(conditionMessage(e), where))
+    )
+  }
+
+  fail <- function(number, text) {
+    message(text)
+    send("FAIL", number, list(charToRaw(enc2utf8(text))))
+  }
+
+  use_locked_packages <- function(folder) {
+    version <- paste0("R-", R.version$major, ".", sub("\\..*", "", R.version$minor))
+    library <- file.path(folder, "renv/library", c("", "*"), version, R.version$platform)
+    .libPaths(c(Sys.glob(library), .libPaths()))
+  }
+
+  load <- function(predict_file, artifact) {
+    use_locked_packages(dirname(predict_file))
+    sys.source(predict_file, envir = globalenv(), keep.source = TRUE)
+    for (name in c("load_model", "predict_rows")) {
+      if (!exists(name, globalenv(), mode = "function", inherits = FALSE)) {
+        stop(basename(predict_file), " defines no function ", name, call. = FALSE)
+      }
+    }
+    globalenv()$load_model(artifact)
+  }
+
+  serve <- function(model) {
+    repeat {
+      head <- readBin(pipe_on(3L, "rb"), "raw", 12L)
+      if (length(head) < 12L) quit("no", 0L, FALSE)
+      number <- read_integers(head[5:8], 1L)
+      rows <- read_frame(pipe_on(3L, "rb"))
+      outcome <- attempt(frame_bytes(globalenv()$predict_rows(model, rows)))
+      if (is.null(outcome$error)) {
+        send("DONE", number, outcome$value)
+      } else {
+        fail(number, outcome$error)
+      }
+    }
+  }
+
+  options(warn = 1L)
+  arguments <- commandArgs(trailingOnly = TRUE)
+  loaded <- attempt(load(arguments[1L], arguments[2L]))
+  if (!is.null(loaded$error)) {
+    fail(0L, loaded$error)
+    quit("no", 1L, FALSE)
+  }
+  send("OPEN", 0L, list())
+  serve(loaded$value)
+})
