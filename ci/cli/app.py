@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli import data, models
+from ci.cli import data, models, pipeline, release
 
 app = typer.Typer(
     name="mlops",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for room in (models, data):
+for room in (data, models, pipeline, release):
     room.register(app)
 
 

@@ -1,0 +1,73 @@
+"""`mlops package`, `deploy`, `status`, `rollback`, `stop`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ci.cli.options import Json, Model
+from ci.cli.output import emit, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to ``app``."""
+    for command in (package, deploy, status, rollback, stop):
+        app.command()(command)
+
+
+def package(model: Model, json: Json = False) -> None:
+    """Build the Bento of a trained model."""
+    from ci.package import package as build
+    from ci.repository import Repository
+
+    packaged = build(Repository.find(), model)
+    result = {"bento": packaged.bento, "digest": packaged.digest}
+    emit(result, f"{packaged.bento}\nsha256:{packaged.digest}\n{packaged.path}", json)
+
+
+def deploy(model: Model, json: Json = False) -> None:
+    """Register, serve and promote a trained model that the gate passes."""
+    from ci.release.deploy import deploy as release
+    from ci.repository import Repository
+
+    deployed = release(Repository.find(), model)
+    text = f"{deployed.model}: version {deployed.version} is live at {deployed.url}"
+    emit(asdict(deployed), text, json)
+
+
+def status(json: Json = False) -> None:
+    """Show what is live, and where."""
+    from ci.release.operate import status as read
+    from ci.repository import Repository
+
+    rows = [asdict(row) for row in read(Repository.find())]
+    text = table(rows, ["model", "environment", "version", "url", "state", "since"])
+    emit(rows, text if rows else "Nothing has been deployed; type: mlops deploy MODEL", json)
+
+
+def rollback(model: Model, json: Json = False) -> None:
+    """Serve the previous version again."""
+    from ci.release.operate import rollback as go_back
+    from ci.repository import Repository
+
+    done = go_back(Repository.find(), model)
+    result = {"model": done.model, "from": done.from_version, "to": done.to_version}
+    text = f"{done.model}: back from version {done.from_version} to {done.to_version}"
+    emit(result, text, json)
+
+
+def stop(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Stop the services that `deploy` started."""
+    from ci.release.operate import stop as end
+    from ci.repository import Repository
+
+    stopped = end(Repository.find(), model)
+    text = f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running."
+    emit({"stopped": stopped}, text, json)

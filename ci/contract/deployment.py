@@ -1,0 +1,45 @@
+"""`policies/deployment.yaml`: where models run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from ci.contract.base import Contract
+from ci.yaml_file import parse, read_yaml
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+
+
+class LocalTarget(Contract):
+    """Processes on this machine: ports first to last, and how long a start may take."""
+
+    first_port: Port = 7101
+    last_port: Port = 7199
+    start_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.first_port > self.last_port:
+            raise ValueError(f"first_port {self.first_port} is above last_port {self.last_port}")
+        return self
+
+
+class DeploymentPolicy(Contract):
+    """The whole of `policies/deployment.yaml`."""
+
+    local: LocalTarget = LocalTarget()
+
+
+def load_deployment_policy(repository: Repository) -> DeploymentPolicy:
+    """The deployment policy of ``repository``.
+
+    Raises:
+        ProblemsError: ``bad_policy``, with file, line and key.
+    """
+    path = repository.policies_dir / "deployment.yaml"
+    return parse(read_yaml(path, "policies/deployment.yaml"), DeploymentPolicy, "bad_policy")

@@ -1,0 +1,50 @@
+"""`mlops package`: the candidate, its predict code and the runners as one Bento."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.contract.model import ARTIFACT, load_model_contract
+from ci.fingerprint import source_files
+from ci.pipeline.candidate import current_candidate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ci.pipeline.candidate import Candidate
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A Bento in the repository's store: ``bento`` is ``name:fingerprint``."""
+
+    bento: str
+    digest: str
+    path: Path
+    candidate: Candidate
+
+
+def package(repository: Repository, name: str) -> Packaged:
+    """The Bento of the current candidate; one that exists already is not built again.
+
+    Raises:
+        MlopsError: ``unknown_model``, ``bad_contract``, ``no_candidate`` or
+            ``outdated_candidate``.
+    """
+    from bentos.build import bento_digest, build
+
+    contract = load_model_contract(repository, name)
+    candidate = current_candidate(repository, contract)
+    folder = repository.model_dir(name)
+    path = build(
+        store=repository.state_dir / "bentoml",
+        name=name,
+        version=candidate.fingerprint,
+        contract=contract.model_dump(mode="json"),
+        folder=folder,
+        sources=source_files(folder),
+        artifact=folder / ARTIFACT,
+    )
+    return Packaged(f"{name}:{candidate.fingerprint}", bento_digest(path), path, candidate)

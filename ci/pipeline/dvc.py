@@ -1,0 +1,76 @@
+"""Runs DVC as a process of its own, which ends when this process ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.console import say
+from ci.errors import MlopsError
+from ci.pipeline.failure import read_failure
+from ci.telemetry import OFF
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+
+TAIL_BYTES = 65_536
+
+
+def reproduce(repository: Repository, target: str, log: Path) -> None:
+    """Run the pipeline file ``target`` and what it needs; its output goes to ``log`` as well.
+
+    Raises:
+        MlopsError: ``pipeline_failed`` with file, line and message of the stage that failed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "ci.pipeline.leash",
+        sys.executable,
+        "-m",
+        "dvc",
+        "repro",
+        target,
+    ]
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(
+            command,
+            cwd=repository.root,
+            env=environment(),
+            stdin=subprocess.PIPE,  # held open: its end tells the leash that this process has died
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            file.write(line)
+            say(f"  {line.decode(errors='replace').rstrip()}")
+    if process.returncode:
+        raise MlopsError("pipeline_failed", _message(repository, target, log))
+
+
+def environment() -> dict[str, str]:
+    """The stages' environment: this Python first on PATH, a plain shell, no telemetry."""
+    own = {
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
+        "SHELL": "/bin/sh",
+        "PYTHONUNBUFFERED": "1",
+        "R_PROFILE_USER": str(Path(__file__).with_name("stage.R")),
+    }
+    return {**os.environ, **OFF, **own}
+
+
+def _message(repository: Repository, target: str, log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        failure = read_failure(file.read().decode(errors="replace"))
+    return (
+        f"The pipeline {target} failed: {failure.sentence()} "
+        f"(all it printed is in {repository.relative(log)}; mend it and run the command again)."
+    )

@@ -1,0 +1,108 @@
+"""From changed files to the models that have to be trained again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci.files import read_yaml_quickly
+from ci.fingerprint import IGNORED_NAMES
+from ci.git import changed_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A model that a change touches; ``reason`` is for people."""
+
+    name: str
+    reason: str
+
+
+def plan(repository: Repository, base: str) -> list[Touched]:
+    """Models touched between the merge base with ``base`` and the working tree, by name.
+
+    Raises:
+        MlopsError: ``unknown_base``.
+    """
+    return touched_models(repository, changed_files(repository.root, base))
+
+
+def touched_models(repository: Repository, files: Iterable[str]) -> list[Touched]:
+    """Models that ``files`` (paths from the root, with slashes) touch, sorted by name."""
+    names = repository.model_names()
+    changed = list(files)
+    reasons: dict[str, str] = {}
+    for file in changed:
+        for name in _touched_by(file, names):
+            reasons.setdefault(name, f"{file} changed")
+    _add_by_dataset(repository, names, changed, reasons)
+    _add_dependents(repository, names, reasons)
+    return [Touched(name, reasons[name]) for name in sorted(reasons)]
+
+
+def _touched_by(file: str, names: list[str]) -> list[str]:
+    parts = file.split("/")
+    if parts[0] == "models" and len(parts) > 2:
+        own = parts[1] in names and parts[-1] not in IGNORED_NAMES
+        return [parts[1]] if own else []
+    everything = parts[0] == "bentos" or (file.startswith("ci/locks/") and file.endswith(".txt"))
+    return names if everything else []
+
+
+def _add_by_dataset(
+    repository: Repository, names: list[str], files: list[str], reasons: dict[str, str]
+) -> None:
+    datasets = {
+        file.split("/")[1]: f"{file} changed"
+        for file in reversed(files)
+        if file.startswith("data/") and file.count("/") > 1 and not file.endswith("README.md")
+    }
+    if not datasets:
+        return
+    _add_derived_datasets(repository, datasets)
+    for name in names:
+        for dataset in _contract(repository, name).get("datasets") or []:
+            if dataset in datasets:
+                reasons.setdefault(name, f"dataset {dataset}: {datasets[dataset]}")
+
+
+def _add_derived_datasets(repository: Repository, datasets: dict[str, str]) -> None:
+    """A dataset made from a changed dataset has changed as well."""
+    sources = {name: _source_datasets(repository, name) for name in repository.dataset_names()}
+    grown = True
+    while grown:
+        grown = False
+        for name, parents in sources.items():
+            changed = [parent for parent in parents if parent in datasets]
+            if changed and name not in datasets:
+                datasets[name] = f"made from {changed[0]}, where {datasets[changed[0]]}"
+                grown = True
+
+
+def _source_datasets(repository: Repository, name: str) -> set[str]:
+    pipeline = read_yaml_quickly(repository.data_dir / name / "dvc.yaml")
+    stages = (pipeline.get("stages") or {}).values()
+    deps = [str(dep) for stage in stages for dep in stage.get("deps") or []]
+    return {dep.split("/")[1] for dep in deps if dep.startswith("../") and dep.count("/") > 1}
+
+
+def _add_dependents(repository: Repository, names: list[str], reasons: dict[str, str]) -> None:
+    parents = {name: _contract(repository, name).get("depends_on") or [] for name in names}
+    grown = bool(reasons)
+    while grown:
+        grown = False
+        for name, needed in parents.items():
+            touched = [parent for parent in needed if parent in reasons]
+            if touched and name not in reasons:
+                reasons[name] = f"depends on {touched[0]}, which is touched"
+                grown = True
+
+
+def _contract(repository: Repository, name: str) -> dict[str, Any]:
+    """The raw contract: a plan must not fail because some other model's contract is broken."""
+    return read_yaml_quickly(repository.models_dir / name / "model.yaml")

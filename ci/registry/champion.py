@@ -1,0 +1,50 @@
+"""The champion: the version in production, as something that can predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.contract.model import ARTIFACT, read_model_contract
+from ci.errors import MlopsError
+from ci.registry.versions import PRODUCTION, by_alias
+
+if TYPE_CHECKING:
+    from ci.evaluate.candidate import Servable
+    from ci.registry.versions import Version
+    from ci.repository import Repository
+
+
+def champion(repository: Repository, name: str) -> Servable | None:
+    """The production version of ``name``, or None where nothing is in production.
+
+    Raises:
+        MlopsError: ``lost_bento`` where the registry names a Bento that is not in the store.
+    """
+    version = by_alias(repository, name, PRODUCTION)
+    return servable(repository, version) if version else None
+
+
+def servable(repository: Repository, version: Version) -> Servable:
+    """A registered version as something that can predict.
+
+    Raises:
+        MlopsError: ``lost_bento``.
+    """
+    from ci.evaluate.candidate import Servable
+    from ci.targets.local import bento_folder
+
+    source = bento_folder(repository, version.bento) / "src"
+    if not (source / "model.yaml").is_file():
+        raise MlopsError(
+            "lost_bento",
+            f"Version {version.version} of {version.model} is registered, but its Bento "
+            f"{version.bento} is not in .mlops/bentoml; deploy the model again.",
+        )
+    contract = read_model_contract(source / "model.yaml", f"{version.bento}: model.yaml")
+    return Servable(
+        predict_file=source / contract.predict_file,
+        artifact=source / ARTIFACT,
+        contract=contract,
+        version=version.version,
+        fingerprint=version.fingerprint,
+    )

@@ -1,0 +1,1 @@
+"""Moves versions: deploy, rollback, stop, status."""

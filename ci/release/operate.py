@@ -1,0 +1,91 @@
+"""`mlops status`, `mlops rollback`, `mlops stop`: what an operator types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.busy import only_one
+from ci.console import step
+from ci.contract.deployment import load_deployment_policy
+from ci.contract.model import read_model_contract
+from ci.errors import MlopsError
+from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
+from ci.targets import local
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Status:
+    """One row of `mlops status`; ``state`` is ``running``, ``not ready`` or ``stopped``."""
+
+    model: str
+    environment: str
+    version: int
+    url: str
+    state: str
+    since: str
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A rollback from one version number to another."""
+
+    model: str
+    from_version: int
+    to_version: int
+
+
+def status(repository: Repository) -> list[Status]:
+    """What is live, where; one row a deployed model."""
+    return [
+        Status(s.model, local.ENVIRONMENT, s.version, s.url, local.state(s), s.since)
+        for s in local.all_recorded(repository)
+    ]
+
+
+def rollback(repository: Repository, name: str) -> RolledBack:
+    """Serve the previous version again, without building or training, and swap the aliases.
+
+    Raises:
+        MlopsError: ``unknown_model``, ``not_deployed``, ``no_previous``, or what the target says.
+    """
+    repository.model_dir(name)
+    policy = load_deployment_policy(repository)
+    with only_one(repository, "deploy", name):
+        live = by_alias(repository, name, PRODUCTION)
+        if live is None:
+            raise not_deployed(name)
+        previous = by_alias(repository, name, PREVIOUS)
+        if previous is None:
+            raise MlopsError(
+                "no_previous",
+                f"{name} has no version before {live.version} to go back to; "
+                f"`mlops stop {name}` takes it out of service.",
+            )
+        path = local.bento_folder(repository, previous.bento) / "src" / "model.yaml"
+        contract = read_model_contract(path, str(path))
+        with step(f"{name}: going back from version {live.version} to {previous.version}"):
+            local.switch(repository, previous, contract.example_row(), policy.local)
+        promote(repository, name, previous.version)
+        return RolledBack(name, live.version, previous.version)
+
+
+def stop(repository: Repository, name: str | None) -> list[str]:
+    """End the service of ``name``, or every one; returns the models whose service was ended.
+
+    Raises:
+        MlopsError: ``unknown_model``.
+    """
+    if name is not None and local.recorded(repository, name) is None:
+        repository.model_dir(name)
+        return []
+    names = [name] if name else [service.model for service in local.all_recorded(repository)]
+    return [each for each in names if local.stop(repository, each)]
+
+
+def not_deployed(name: str) -> MlopsError:
+    """The error of commands that need a live version."""
+    return MlopsError("not_deployed", f"{name} has never been deployed; type: mlops deploy {name}")

@@ -1,0 +1,1 @@
+"""Where a released version runs; `local` is this machine."""

@@ -1,0 +1,69 @@
+"""Long-lived processes of ours: started detached, known again, ended with all their children."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+STOP_SECONDS = 15.0
+
+
+def start(command: list[str], environment: dict[str, str], log: Path, cwd: Path) -> tuple[int, str]:
+    """Start ``command`` in a session of its own; returns its pid and start time.
+
+    The start time tells our process from a later one that got the same pid.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return process.pid, start_time(process.pid)
+
+
+def start_time(pid: int) -> str:
+    """When ``pid`` started, in clock ticks since boot; empty where it is gone or a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def is_running(pid: int, started: str) -> bool:
+    """Whether the very process that ``start`` returned still runs."""
+    return bool(started) and start_time(pid) == started
+
+
+def stop(pid: int, started: str) -> None:
+    """End the process and its session: politely first, so that it answers what it has begun."""
+    if not is_running(pid, started):
+        return
+    _signal_group(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while is_running(pid, started) and time.monotonic() < deadline:
+        _reap(pid)
+        time.sleep(0.05)
+    _signal_group(pid, signal.SIGKILL)
+    _reap(pid)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci.fingerprint import fingerprint
+from ci.repository import Repository
+from tests.support.repositories import new_repository, write_dataset, write_model
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = new_repository(tmp_path / "repository")
+    write_dataset(made, "sales")
+    write_model(made, "first")
+    return made
+
+
+def test_it_is_forty_hex_digits_and_the_same_elsewhere(
+    repository: Repository, tmp_path: Path
+) -> None:
+    other = new_repository(tmp_path / "elsewhere")
+    write_dataset(other, "sales")
+    write_model(other, "first")
+    value = fingerprint(repository, "first")
+    assert len(value) == 40
+    assert int(value, 16) >= 0
+    assert fingerprint(other, "first") == value
+
+
+@pytest.mark.parametrize(
+    "file", ["train.py", "predict.py", "model.yaml", "dvc.yaml", "params.yaml", "helper.py"]
+)
+def test_whatever_determines_the_candidate_changes_it(repository: Repository, file: str) -> None:
+    before = fingerprint(repository, "first")
+    path = repository.models_dir / "first" / file
+    path.write_text((path.read_text() if path.exists() else "") + "\n# changed\n")
+    assert fingerprint(repository, "first") != before
+
+
+def test_a_new_data_version_changes_it(repository: Repository) -> None:
+    before = fingerprint(repository, "first")
+    tracked = repository.data_dir / "sales" / "tables" / "sales.csv.dvc"
+    tracked.write_text(tracked.read_text().replace("0" * 32, "1" * 32))
+    assert fingerprint(repository, "first") != before
+
+
+def test_a_runner_changes_it(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(repository, "first")
+    monkeypatch.setattr("ci.fingerprint._runner_digest", lambda: "another runner")
+    assert fingerprint(repository, "first") != before
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["README.md", "dvc.lock", "artifact/model.csv", "evaluation/holdout.csv", "metrics.json"],
+)
+def test_what_follows_from_it_does_not_change_it(repository: Repository, file: str) -> None:
+    before = fingerprint(repository, "first")
+    path = repository.models_dir / "first" / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("anything\n")
+    assert fingerprint(repository, "first") == before
+
+
+def test_it_follows_the_model_that_it_depends_on(repository: Repository) -> None:
+    write_model(repository, "second", depends_on=["first"])
+    pipeline = repository.models_dir / "second" / "dvc.yaml"
+    pipeline.write_text(
+        pipeline.read_text().replace("../../data/sales/tables/sales.csv", "../first/artifact")
+    )
+    before = fingerprint(repository, "second")
+    (repository.models_dir / "first" / "train.py").write_text("print('changed')\n")
+    assert fingerprint(repository, "second") != before
