@@ -39,7 +39,7 @@ PIN = f"Package: *\nPin: release n={SUITE}\nPin-Priority: 50\n"
 
 def find(root: Path) -> str | None:
     """The path of `julia`: on PATH, or where `install` puts the official build."""
-    return shutil.which("julia") or shutil.which(_link(root))
+    return shutil.which("julia") or shutil.which(str(_link(root)))
 
 
 def install(root: Path) -> None:

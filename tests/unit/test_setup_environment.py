@@ -1,0 +1,160 @@
+"""`make setup`: when it has something to do, and what it says when it can't."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci.errors import MlopsError
+from ci.setup import __main__ as setup
+from ci.setup import environment, julia, r
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with what setup looks at, and an empty `.venv`."""
+    root = tmp_path / "repository"
+    for folder in ("ci/setup", "ci/locks", ".venv/bin"):
+        (root / folder).mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\n")
+    for name in ("dev", "serving", "platform", "monitoring"):
+        (root / f"ci/locks/{name}.txt").write_text(f"{name}-package==1.0 --hash=sha256:0\n")
+    return root
+
+
+def test_setup_needs_only_the_standard_library() -> None:
+    code = "import sys; sys.path.insert(0, '.'); import ci.setup.__main__"
+    subprocess.run([sys.executable, "-S", "-I", "-c", code], cwd=ROOT, check=True)
+
+
+def test_without_python_3_11_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    for name in ("dirname", "sh"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    other = tmp_path / "python3"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    result = subprocess.run(
+        [tmp_path / "sh", ROOT / "ci/setup/setup.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("Python 3.11 is missing: install it")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_second_run_installs_nothing(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[Path] = []
+    monkeypatch.setattr(environment, "install", installed.append)
+    setup.set_up(repository)
+    setup.set_up(repository)
+    assert installed == [repository]
+    assert capfd.readouterr().err == "Setup is complete.\n"
+
+
+def test_a_changed_lock_or_a_missing_language_is_work_again(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[Path] = []
+    monkeypatch.setattr(environment, "install", installed.append)
+    setup.set_up(repository)
+    (repository / "ci/locks/dev.txt").write_text("dev-package==2.0 --hash=sha256:1\n")
+    setup.set_up(repository)
+    assert len(installed) == 2
+
+    def refuse() -> None:
+        raise MlopsError("r_missing", r.ADVICE)
+
+    monkeypatch.setattr(r, "find", lambda: None)
+    monkeypatch.setattr(r, "install", refuse)
+    with pytest.raises(MlopsError, match=r"R 4\.0 or newer is missing"):
+        setup.set_up(repository)
+
+
+def test_a_moved_folder_is_work_again(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "install", lambda _root: None)
+    setup.set_up(repository)
+    assert environment.up_to_date(repository)
+    moved = repository.rename(repository.with_name("moved"))
+    assert not environment.up_to_date(moved)
+
+
+def test_an_environment_made_elsewhere_is_made_anew(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[Path] = []
+    monkeypatch.setattr(environment, "_create", created.append)
+    monkeypatch.setattr(environment, "_pip", lambda _root, _arguments: None)
+    programs = repository / ".venv/bin"
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
+    environment.install(repository)
+    assert created == [repository / ".venv"]
+    (programs / "pip").write_text(f"#!{programs}/python\n")
+    environment.install(repository)
+    assert created == [repository / ".venv"]
+
+
+def test_a_failing_pip_ends_setup_with_its_last_lines_and_one_sentence(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    programs = repository / ".venv/bin"
+    (programs / "pip").write_text(f"#!{programs}/python\n")
+    python = programs / "python"
+    python.write_text("#!/bin/sh\necho 'ERROR: no matching distribution'\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(setup, "__file__", str(repository / "ci/setup/__main__.py"))
+    assert setup.main() == 1
+    said = capfd.readouterr().err
+    assert "ERROR: no matching distribution" in said
+    assert said.rstrip().endswith("then type `make setup` again.")
+    assert "Traceback" not in said
+    assert not environment.up_to_date(repository)
+
+
+def test_without_venv_and_apt_one_sentence_says_what_to_install(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MlopsError, match="Python's module venv is missing: install it"):
+        environment.install(repository)
+
+
+def test_the_build_server_runs_the_test_command_and_passes_its_exit_code_on(
+    tmp_path: Path,
+) -> None:
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\necho "make $* in $PWD"\nexit 7\n')
+    make.chmod(0o755)
+    result = subprocess.run(
+        ["bash", str(ROOT / ".ci/run")],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (7, f"make test in {ROOT}\n")
+
+
+def test_the_official_build_of_julia_is_found_without_being_on_the_path(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert julia.find(repository) is None
+    program = repository / ".venv/bin/julia"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert julia.find(repository) == str(program)
