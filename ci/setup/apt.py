@@ -52,15 +52,20 @@ def update() -> bool:
 
 
 def run(*command: str, text: str = "", quiet: bool = False) -> bool:
-    """Run a program as root, ``text`` on its standard input; whether it succeeded."""
+    """Run a program as root, ``text`` on its standard input; whether it succeeded.
+
+    What it complains of is shown only when it failed, and never when ``quiet``.
+    """
     result = subprocess.run(
         [*(_prefix() or []), "env", "DEBIAN_FRONTEND=noninteractive", *command],
         input=text,
         text=True,
         check=False,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.PIPE,
     )
+    if result.returncode and not quiet:
+        say(result.stderr.rstrip())
     return result.returncode == 0
 
 

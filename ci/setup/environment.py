@@ -47,10 +47,10 @@ def install(root: Path) -> None:
     locks = {name: root / FOLDER / f"{name}.txt" for name in (FIRST, *REST)}
     count = len({pin for lock in locks.values() for pin in pins(lock.read_text()).items()})
     say(f"Python packages: {count} versions locked in {FOLDER}; the first time takes minutes.")
-    _pip(root, ["--require-hashes", "--requirement", str(locks[FIRST])])
+    _pip(root, FIRST, ["--require-hashes", "--requirement", str(locks[FIRST])])
     rest = [part for name in REST for part in ("--requirement", str(locks[name]))]
-    _pip(root, ["--require-hashes", "--no-build-isolation", *rest])
-    _pip(root, ["--no-build-isolation", "--no-deps", "--editable", "."])
+    _pip(root, ", ".join(REST), ["--require-hashes", "--no-build-isolation", *rest])
+    _pip(root, "this repository", ["--no-build-isolation", "--no-deps", "--editable", "."])
 
 
 def _stamp(root: Path) -> Path:
@@ -89,7 +89,7 @@ def _create(venv: Path) -> None:
         )
 
 
-def _pip(root: Path, arguments: list[str]) -> None:
+def _pip(root: Path, what: str, arguments: list[str]) -> None:
     command = [str(root / ".venv/bin/python"), "-m", "pip", "install", "--progress-bar", "off"]
     # A person's own pip settings (index, proxy, certificates) apply, but not `user = true`.
     environment = os.environ | {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -102,7 +102,7 @@ def _pip(root: Path, arguments: list[str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        _show_progress(process.stdout or (), last)
+        _show_progress(what, process.stdout or (), last)
     if process.returncode:
         say("".join(last))
         raise MlopsError(
@@ -112,7 +112,7 @@ def _pip(root: Path, arguments: list[str]) -> None:
         )
 
 
-def _show_progress(lines: Iterable[str], last: deque[str]) -> None:
+def _show_progress(what: str, lines: Iterable[str], last: deque[str]) -> None:
     """Say every 25th package, which is enough to see that it goes on; keep the last lines."""
     collected = 0
     for line in lines:
@@ -120,6 +120,6 @@ def _show_progress(lines: Iterable[str], last: deque[str]) -> None:
         if line.startswith("Collecting "):
             collected += 1
             if collected % 25 == 0:
-                say(f"  {collected} packages fetched …")
+                say(f"  {what}: {collected} packages fetched …")
         elif line.startswith("Installing collected packages"):
-            say("  unpacking …")
+            say(f"  {what}: installing …")

@@ -72,7 +72,7 @@ def _official(root: Path) -> bool:
         try:
             _download(address, archive)
         except OSError as error:
-            say(f"  it can't be reached from here ({error}).")
+            say(f"  it can't be reached from here ({getattr(error, 'reason', error)}).")
             return False
         _verify(archive, sha256, address)
         return _unpack(archive, root)

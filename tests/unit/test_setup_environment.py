@@ -95,7 +95,7 @@ def test_an_environment_made_elsewhere_is_made_anew(
 ) -> None:
     created: list[Path] = []
     monkeypatch.setattr(environment, "_create", created.append)
-    monkeypatch.setattr(environment, "_pip", lambda _root, _arguments: None)
+    monkeypatch.setattr(environment, "_pip", lambda _root, _what, _arguments: None)
     programs = repository / ".venv/bin"
     (programs / "python").symlink_to(sys.executable)
     (programs / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
