@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+LIVE_SECONDS = 0.2
+LOG_SECONDS = 10.0
 
 
 def say(text: str) -> None:
@@ -29,3 +32,25 @@ def step(text: str) -> Iterator[None]:
         say(f"{text} …")
         yield
     say(f"{text}: {time.monotonic() - begin:.1f} s")
+
+
+@contextmanager
+def progress(unit: str) -> Iterator[Callable[[int], None]]:
+    """A counter for long work: call the yielded function with what was done since last time."""
+    begin = shown = time.monotonic()
+    done = 0
+    live = sys.stderr.isatty()
+
+    def advance(amount: int) -> None:
+        nonlocal done, shown
+        done += amount
+        now = time.monotonic()
+        if now - shown >= (LIVE_SECONDS if live else LOG_SECONDS):
+            shown = now
+            rate = done / (now - begin)
+            end = "\r" if live else "\n"
+            print(f"  {done:,} {unit} ({rate:,.0f}/s)  ", file=sys.stderr, end=end, flush=True)
+
+    yield advance
+    if live and shown > begin:
+        print(file=sys.stderr)
