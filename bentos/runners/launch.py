@@ -23,6 +23,11 @@ def die_with_parent(parent: int) -> None:
         sys.exit("the supervisor ended before its worker started")
 
 
+def ignore_polite_end() -> None:
+    """Let a worker finish its call: who stops a service signals its whole family at once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def move(requests: int, replies: int) -> None:
     """Put the two pipes on their fixed places, whatever numbers they have now."""
     spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (requests, replies)]
@@ -44,6 +49,7 @@ def main() -> None:
     """Prepare, then execute."""
     parent, requests, replies, memory_bytes = map(int, sys.argv[1:5])
     die_with_parent(parent)
+    ignore_polite_end()
     move(requests, replies)
     limit(memory_bytes)
     os.execv(sys.argv[5], sys.argv[5:])  # noqa: S606

@@ -202,7 +202,8 @@ class RunnerPool:
             while True:
                 if not self._open:
                     raise NoWorkerError("The model's workers have been stopped.")
-                while self._idle:
+                # A call that comes too late must not cost a worker its life.
+                while self._idle and time.monotonic() < deadline:
                     worker = self._idle.pop()
                     if worker.running():
                         return worker

@@ -191,7 +191,15 @@ function serve(model, folder)
     end
 end
 
+# launch.py has SIGTERM ignored, but Julia blocks it and waits for it: a blocked signal is kept.
+function ignore_polite_end()
+    signals, sigterm, unblock = zeros(UInt8, 128), 15, Sys.isapple() ? 2 : 1
+    ccall(:sigaddset, Cint, (Ptr{UInt8}, Cint), signals, sigterm)
+    ccall(:pthread_sigmask, Cint, (Cint, Ptr{UInt8}, Ptr{Cvoid}), unblock, signals, C_NULL)
+end
+
 function main(predict_file, artifact)
+    ignore_polite_end()
     empty!(ARGS)
     serve(open_model(predict_file, artifact), dirname(predict_file))
 end

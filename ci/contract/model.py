@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from bentos import rows
 from ci.contract.base import Contract
 from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
@@ -24,7 +24,6 @@ ColumnType = Literal["number", "integer", "boolean", "string"]
 Scalar = bool | int | float | str
 
 PREDICT_FILES: dict[str, str] = {"python": "predict.py", "r": "predict.R", "julia": "predict.jl"}
-INTEGER_LIMIT = 2**31 - 1
 ARTIFACT = "artifact"
 METRICS = "metrics.json"
 
@@ -96,46 +95,11 @@ class Column(Contract):
 
     def problem_of(self, value: Any) -> str | None:
         """Why ``value`` is not allowed in this column, or None where it is."""
-        if value is None:
-            return None if self.nullable else "must not be missing"
-        if not _has_type(value, self.type):
-            article = "an" if self.type == "integer" else "a"
-            return f"must be {article} {self.type}"
-        if self.categories is not None and value not in self.categories:
-            return f"must be one of {', '.join(self.categories[:12])}"
-        if self.type == "integer" and abs(value) > INTEGER_LIMIT:
-            return f"must be within ±{INTEGER_LIMIT}"
-        return self._out_of_range(value)
-
-    def _out_of_range(self, value: Any) -> str | None:
-        if self.minimum is not None and value < self.minimum:
-            return f"must be at least {self.minimum:g}"
-        if self.maximum is not None and value > self.maximum:
-            return f"must be at most {self.maximum:g}"
-        return None
+        return rows.problem_of(vars(self), value)
 
     def sample(self) -> Scalar | None:
         """A value that this column allows: the example, or one derived from the rules."""
-        if self.example is not None:
-            return self.example
-        if self.categories:
-            return self.categories[0]
-        if self.type == "boolean":
-            return True
-        if self.type == "string":
-            return "example"
-        low = self.minimum if self.minimum is not None else min(0.0, self.maximum or 0.0)
-        return int(-(-low // 1)) if self.type == "integer" else float(low)
-
-
-def _has_type(value: Any, kind: ColumnType) -> bool:
-    if isinstance(value, bool):
-        return kind == "boolean"
-    if kind == "number":
-        return isinstance(value, int | float) and math.isfinite(value)
-    if kind == "integer":
-        return isinstance(value, int)
-    return kind == "string" and isinstance(value, str)
+        return rows.sample(vars(self))
 
 
 class Evaluation(Contract):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ci
 from ci.contract.model import ARTIFACT, load_model_contract
 from ci.fingerprint import source_files
 from ci.pipeline.candidate import current_candidate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ci.pipeline.candidate import Candidate
     from ci.repository import Repository
 
@@ -46,5 +46,6 @@ def package(repository: Repository, name: str) -> Packaged:
         folder=folder,
         sources=source_files(folder),
         artifact=folder / ARTIFACT,
+        requirements=Path(ci.__file__).parent / "locks" / "serving.txt",
     )
     return Packaged(f"{name}:{candidate.fingerprint}", bento_digest(path), path, candidate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -127,6 +128,7 @@ def _rehearse(
         _probe(service, example)
     finally:
         processes.stop(service.pid, service.started)
+        shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
 
 
 def _draft(version: Version, port: int) -> Service:
@@ -149,7 +151,8 @@ def _launch(repository: Repository, draft: Service, policy: LocalTarget) -> Serv
     folder = bento_folder(repository, draft.bento)
     release = release_path(repository, draft.model, draft.version)
     log = repository.state_dir / "logs" / f"serve-{draft.model}.log"
-    environment = {**OFF, **serve_environment(release)}
+    home = process_home(repository, draft.model, draft.port)
+    environment = {**OFF, **serve_environment(release, home)}
     command = serve_command(folder, draft.port)
     pid, started = processes.start(command, environment, log, folder)
     service = replace(draft, pid=pid, started=started)
@@ -162,6 +165,11 @@ def release_path(repository: Repository, name: str, version: int) -> Path:
     return repository.state_dir / "releases" / name / f"{version}.json"
 
 
+def process_home(repository: Repository, name: str, port: int) -> Path:
+    """The BENTOML_HOME of one process: BentoML empties its metrics there at the start."""
+    return repository.state_dir / "run" / f"{name}-{port}"
+
+
 def bento_folder(repository: Repository, bento: str) -> Path:
     """The folder of the Bento ``name:version`` in the repository's store."""
     name, _, version = bento.partition(":")
@@ -171,8 +179,12 @@ def bento_folder(repository: Repository, bento: str) -> Path:
 def _wait_until_ready(service: Service, log: Path, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if _is_ready(service.url):
+        refusal = _refusal(service.url)
+        if refusal == "":
             return
+        if refusal:
+            processes.stop(service.pid, service.started)
+            raise MlopsError("start_failed", _start_failed(service, log, f"can't serve: {refusal}"))
         if not processes.is_running(service.pid, service.started):
             raise MlopsError("start_failed", _start_failed(service, log, "ended at its start"))
         time.sleep(0.1)
@@ -191,11 +203,21 @@ def _start_failed(service: Service, log: Path, reason: str) -> str:
 
 
 def _is_ready(url: str) -> bool:
+    return _refusal(url) == ""
+
+
+def _refusal(url: str) -> str | None:
+    """Why the service says it can't serve: empty where it can, None where it does not answer.
+
+    A service does not answer before it has loaded its model, so that a refusal is final.
+    """
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError as error:
+        return str(json.loads(error.read() or b"{}").get("error", {}).get("message", error))
+    except (OSError, ValueError):
+        return None
 
 
 def _probe(service: Service, example: dict[str, Any]) -> None:

@@ -1,0 +1,152 @@
+"""A packaged model that can be asked: its workers, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bentos.answers import RequestError
+from bentos.frames import Field, Frame, FrameError, column_from_values
+from bentos.runners import (
+    DeadlineError,
+    ModelError,
+    NoWorkerError,
+    RunnerError,
+    RunnerPool,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bentos.bundle import Bundle
+
+RETRY_AFTER = ((b"retry-after", b"1"),)
+logger = logging.getLogger("bentoml.model")
+
+
+class ServedModel:
+    """The pool of one bundle. A model that can't be loaded leaves ``failure``, in a sentence."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.failure: str | None = "The model is being loaded."
+        limits = bundle.limits
+        self._pool = RunnerPool(
+            bundle.language,
+            bundle.predict_file,
+            bundle.artifact,
+            fields(bundle.outputs),
+            workers=limits["workers"],
+            timeout_seconds=limits["timeout_seconds"],
+            log=_own_log(),
+        )
+
+    async def start(self) -> None:
+        """Start the workers and have each predict the contract's example once.
+
+        Does not raise where the model is at fault: the service then lives, is never ready, and
+        says why, instead of being started again for ever.
+        """
+        columns = {name: [value] for name, value in self.bundle.example_row().items()}
+        example = to_frame(self.bundle.inputs, columns)
+        try:
+            await asyncio.to_thread(self._start, example)
+            self.failure = None
+        except RunnerError as error:
+            self.failure = error.message
+            logger.error("The model can't serve: %s", error.message)
+
+    def _start(self, example: Frame) -> None:
+        self._pool.start()
+        try:
+            self._pool.warm_up(example)
+        except ModelError as error:
+            # Its callers will hear of it; a model may refuse the example and take real rows.
+            logger.warning("The model failed on the contract's example: %s", error.message)
+
+    async def stop(self) -> None:
+        """End the workers."""
+        await asyncio.to_thread(self._pool.close)
+
+    def alive(self) -> int:
+        """How many workers can answer."""
+        return 0 if self.failure else self._pool.alive()
+
+    @property
+    def restarts(self) -> int:
+        """How many workers were started again."""
+        return self._pool.restarts
+
+    async def predict(self, columns: Mapping[str, list[Any]]) -> list[Any]:
+        """A prediction a row: a scalar, or a mapping where the contract has several outputs.
+
+        ``columns`` are the inputs that the contract allows. Raises RequestError ``model_error``,
+        ``no_worker`` or ``deadline``.
+        """
+        if self.failure:
+            raise no_worker()
+        try:
+            answer = await self._pool.predict_async(to_frame(self.bundle.inputs, columns))
+        except RunnerError as error:
+            logger.error("%s: %s", error.code, error.message)
+            raise self._request_error(error) from None
+        except FrameError as error:
+            raise RequestError(
+                "too_large", f"the rows are too much for one call: {error}"
+            ) from None
+        return _predictions(answer)
+
+    def _request_error(self, error: RunnerError) -> RequestError:
+        """What the caller is told: never what the model's code said."""
+        if isinstance(error, ModelError):
+            text = "The model's own code failed on these rows; the service's log says how."
+            return RequestError("model_error", text)
+        if isinstance(error, DeadlineError):
+            seconds = self.bundle.limits["timeout_seconds"]
+            text = f"The model did not answer within {seconds:g} seconds; send fewer rows or later."
+            return RequestError("deadline", text)
+        if not isinstance(error, NoWorkerError):
+            logger.error("unexpected: %s", type(error).__name__)
+        return no_worker()
+
+
+def _own_log() -> Path | None:
+    """The file that this process logs to, for what the model's code prints; None if it is none."""
+    path = Path(os.path.realpath("/proc/self/fd/2"))
+    return path if path.is_file() else None
+
+
+def no_worker() -> RequestError:
+    """The error for a caller who should come back."""
+    text = "No process of the model can answer now; try again in a second."
+    return RequestError("no_worker", text, headers=RETRY_AFTER)
+
+
+def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
+    """The contract's columns as a frame names them."""
+    return [
+        Field(name, rules["type"], bool(rules.get("nullable"))) for name, rules in columns.items()
+    ]
+
+
+def to_frame(columns: Mapping[str, Mapping[str, Any]], values: Mapping[str, list[Any]]) -> Frame:
+    """The values as a frame of the contract's types."""
+    return Frame(
+        {
+            each.name: column_from_values(
+                values[each.name], each.type, nullable=each.nullable, name=each.name
+            )
+            for each in fields(columns)
+        }
+    )
+
+
+def _predictions(answer: Frame) -> list[Any]:
+    columns = answer.to_lists()
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,53 @@
+"""How to start a Bento as an HTTP service on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from bentos.bundle import CONTRACT_FILE, RELEASE_VARIABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+DRAIN_SECONDS = 5
+# Without bytecode: a Bento that was served keeps its digest. BentoML's part of a request is only
+# its life cycle, so that its OpenTelemetry would trace nothing.
+QUIET = {
+    "BENTOML_DO_NOT_TRACK": "true",
+    "OTEL_SDK_DISABLED": "true",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+KEPT_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
+KEPT_PREFIXES = ("LC_", "R_", "JULIA_", "OMP_", "OPENBLAS_", "MKL_")
+
+
+def serve_command(bento: Path, port: int) -> list[str]:
+    """The command that serves the Bento in the directory ``bento`` on 127.0.0.1.
+
+    On SIGTERM it answers the requests that it has begun, and ends.
+    """
+    contract = json.loads((bento / "src" / CONTRACT_FILE).read_text(encoding="utf-8"))
+    drain = int(contract["serving"]["timeout_seconds"]) + DRAIN_SECONDS
+    command = [sys.executable, "-m", "bentoml", "serve", str(bento)]
+    address = ["--host", HOST, "--port", str(port)]
+    return [*command, *address, "--timeout-graceful-shutdown", str(drain)]
+
+
+def serve_environment(release: Path | None, home: Path) -> dict[str, str]:
+    """The whole environment of the command.
+
+    ``release`` is the JSON file that says which version this is; None for a candidate. ``home``
+    is a directory for this one process: BentoML empties its metrics at the start. Nothing else of
+    our environment is passed on, since tokens may be in it and model code can read it.
+    """
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key in KEPT_VARIABLES or key.startswith(KEPT_PREFIXES)
+    }
+    released = {RELEASE_VARIABLE: str(release)} if release else {}
+    return {**kept, **QUIET, **released, "BENTOML_HOME": str(home)}
