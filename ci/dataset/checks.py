@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ci.dataset.values import native, typed
+from ci.dataset.values import as_type
 from ci.dataset.violation import EXAMPLES
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ class ColumnCheck:
 
     def add(self, raw: pa.Array, start: int) -> pa.Array:
         """Check the next rows, of which the first is number ``start``; returns typed values."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        is_text = pa.types.is_string(raw.type) or pa.types.is_large_string(raw.type)
-        values, bad = (typed if is_text else native)(raw, self.rules.type)
+        values, bad = as_type(raw, self.rules.type)
         self.rows += len(raw)
         if raw.null_count:
             self._count("missing", pc.is_null(raw), start)

@@ -36,6 +36,17 @@ def arrow_type(kind: FieldType) -> pa.DataType:
     }[kind]
 
 
+def as_type(values: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | None]:
+    """``values`` (text, or a Parquet column) as ``kind``, and a mask of the rows that are not.
+
+    The mask is None where all are. What is not of ``kind`` is null in the result.
+    """
+    import pyarrow as pa
+
+    is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+    return typed(values, kind) if is_text else native(values, kind)
+
+
 def typed(texts: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | None]:
     """``texts`` as values of ``kind``, and a mask of those that are none (None: all are).
 

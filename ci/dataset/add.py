@@ -1,0 +1,166 @@
+"""`mlops data add`: anyone's file becomes a dataset, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.busy import only_one
+from ci.console import step
+from ci.contract.dataset import Dataset, Table
+from ci.dataset.infer import ColumnProfile
+from ci.dataset.tabular import TableFile, open_table
+from ci.dataset.validate import validate
+from ci.dataset.writing import contract_yaml, write_csv
+from ci.errors import MlopsError
+from ci.files import write_whole
+from ci.pipeline.dvc import environment
+from ci.repository import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.repository import Repository
+
+ROWS_PER_CHUNK = 100_000
+
+
+@dataclass(frozen=True)
+class Added:
+    """A new dataset: ``path`` is its folder, from the root of the repository."""
+
+    name: str
+    path: str
+    rows: int
+    columns: list[str]
+    notes: list[str]
+
+
+def add_dataset(repository: Repository, file: Path, name: str, owner: str) -> Added:
+    """Bring the CSV or Parquet ``file`` in as the dataset ``name``, tracked by DVC.
+
+    The folder appears in data/ by one rename, when all in it is done.
+
+    Raises:
+        MlopsError: ``bad_name``, ``dataset_exists``, ``bad_table`` or ``dvc_failed``.
+    """
+    check_name(name, "dataset")
+    check_name(owner, "team")
+    target = repository.data_dir / name
+    _refuse_existing(repository, target)
+    source = open_table(file)
+    with _incoming(repository, name) as folder, step(f"Reading {file.name}"):
+        (folder / "tables").mkdir()
+        csv_path = folder / "tables" / f"{name}.csv"
+        profiles = _copy(source, csv_path)
+        dataset = _contract(name, owner, file, profiles)
+        _check_copy(dataset, folder, file)
+        write_whole(folder / "dataset.yaml", contract_yaml(dataset))
+        _track(repository, folder, csv_path)
+        _refuse_existing(repository, target)
+        target.parent.mkdir(exist_ok=True)
+        folder.rename(target)
+    return Added(
+        name, repository.relative(target), profiles[0].rows, source.columns, source.notes
+    )  # fmt: skip
+
+
+def _refuse_existing(repository: Repository, target: Path) -> None:
+    if target.exists():
+        raise MlopsError(
+            "dataset_exists",
+            f"There is already a dataset {repository.relative(target)}; choose another --name, or "
+            "delete that folder first.",
+        )
+
+
+@contextmanager
+def _incoming(repository: Repository, name: str) -> Iterator[Path]:
+    """A folder outside data/ that is gone afterwards, unless it was renamed."""
+    outer = repository.state_dir / "incoming" / name
+    with only_one(repository, "data add", name):
+        shutil.rmtree(outer, ignore_errors=True)  # what a killed command left
+        try:
+            folder = outer / name
+            folder.mkdir(parents=True)
+            yield folder
+        finally:
+            shutil.rmtree(outer, ignore_errors=True)
+
+
+def _copy(source: TableFile, path: Path) -> list[ColumnProfile]:
+    profiles = [ColumnProfile(column) for column in source.columns]
+    for table in write_csv(source.tables(ROWS_PER_CHUNK), path):
+        for profile, column in zip(profiles, table.combine_chunks().columns, strict=True):
+            for chunk in column.chunks:
+                profile.add(chunk)
+    return profiles
+
+
+def _contract(name: str, owner: str, file: Path, profiles: list[ColumnProfile]) -> Dataset:
+    columns = {profile.name: profile.contract() for profile in profiles}
+    personal = any(rules.pii for rules in columns.values())
+    return Dataset(
+        name=name,
+        description=f"The table {file.name}, as it was brought in; say here what a row is.",
+        owner=owner,
+        source=f"The file {file.name}; say here who made it and when.",
+        licence="Unknown; say here who may use it and what for.",
+        pii="direct" if personal else "none",
+        retention="Undecided; say here when it is to be deleted.",
+        tables={name: Table(file=f"tables/{name}.csv", columns=columns)},
+    )
+
+
+def _check_copy(dataset: Dataset, folder: Path, file: Path) -> None:
+    """The copy must keep the contract that was read from it; else it was not read rightly."""
+    violations = validate(dataset, folder)
+    if violations:
+        raise MlopsError(
+            "bad_table",
+            f"{file.name} can't be brought in: {violations[0].sentence()} Correct the file and "
+            "try again.",
+        )
+
+
+def _track(repository: Repository, folder: Path, csv_path: Path) -> None:
+    """Let DVC track the table into this repository's cache.
+
+    DVC runs in a small repository of its own around the incoming folder, so that data/ never
+    holds a table that DVC does not know.
+    """
+    cache = _dvc(repository.root, "cache", "dir")
+    inner = folder.parent / ".dvc"
+    write_whole(inner / "config", f"[core]\n    no_scm = true\n[cache]\n    dir = {cache}\n")
+    _dvc(folder, "add", str(csv_path.relative_to(folder)))
+    write_whole(csv_path.parent / ".gitignore", f"/{csv_path.name}\n")
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = [
+            line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR: ")
+        ]
+        reason = said[0].removeprefix("ERROR: ") if said else f"exit code {done.returncode}"
+        raise MlopsError(
+            "dvc_failed",
+            f"DVC could not track the data ({reason}); nothing was changed. Put that right and "
+            "try again.",
+        )
+    return done.stdout.strip()
+
+
+__all__ = ["Added", "add_dataset"]
