@@ -92,6 +92,8 @@ def main() -> None:
     os.set_inheritable(REQUESTS, False)
     os.set_inheritable(REPLIES, False)
     try:
+        import pandas  # noqa: F401  # now, and not in the first call
+
         module = load_module(predict_file)
         model = module.load_model(artifact)
     except Exception as error:
