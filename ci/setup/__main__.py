@@ -29,7 +29,7 @@ def set_up(root: Path) -> None:
         if environment.up_to_date(root) and all(tools):
             return
         environment.install(root)
-        r.install()
+        r.install(root)
         julia.install(root)
         environment.mark(root)
         say("Setup is complete.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ci.console import say
 from ci.errors import MlopsError
-from ci.setup import apt
+from ci.setup import apt, r
 from ci.setup.locks import FOLDER, pins
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FIRST, REST = "dev", ("serving", "platform", "monitoring")
 
 
 def up_to_date(root: Path) -> bool:
-    """Whether `.venv` was completed from the present locks, in the present folder."""
+    """Whether setup was completed with the present locks, in the present folder."""
     stamp = _stamp(root)
     return stamp.is_file() and stamp.read_text(encoding="utf-8") == _digest(root)
 
@@ -60,7 +60,7 @@ def _stamp(root: Path) -> Path:
 def _digest(root: Path) -> str:
     digest = hashlib.sha256(str(root).encode())
     files = [*(root / FOLDER).glob("*.txt"), *(root / "ci" / "setup").glob("*.py")]
-    for path in (root / "pyproject.toml", *sorted(files)):
+    for path in (root / "pyproject.toml", *sorted(files), *r.locks(root)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -1,18 +1,25 @@
-"""R, from the system's packages."""
+"""R and the packages that the models' `renv.lock` files name, from the system's packages."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
 from ci.setup import apt
 from ci.setup.version import version_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LEAST = (4, 0)
 ADVICE = (
     "R 4.0 or newer is missing: install it (Debian and Ubuntu: `sudo apt-get install "
     "r-base-core`; elsewhere: the build from r-project.org), then type `make setup` again."
 )
+MISSING = "cat(setdiff(commandArgs(TRUE), rownames(installed.packages())))"
 
 
 def find() -> str | None:
@@ -20,13 +27,58 @@ def find() -> str | None:
     return shutil.which("Rscript")
 
 
-def install() -> None:
-    """Install R when it is missing or too old.
+def install(root: Path) -> None:
+    """Install R when it is missing or too old, and the packages that it lacks.
 
     Raises:
-        MlopsError: R can't be installed here.
+        MlopsError: R or a package can't be installed here.
     """
     if version_of(find()) < LEAST:
         apt.install(["r-base-core"], otherwise=ADVICE)
     if version_of(find()) < LEAST:
         raise MlopsError("r_missing", ADVICE)
+    lacking = _lacking(packages(root))
+    if lacking:
+        apt.install([f"r-cran-{name.lower()}" for name in lacking], _package_advice(lacking))
+    if _lacking(lacking):
+        raise MlopsError("r_packages_missing", _package_advice(lacking))
+
+
+def locks(root: Path) -> list[Path]:
+    """The lock of R packages of each model that has one."""
+    return sorted(root.glob("models/*/renv.lock"))
+
+
+def packages(root: Path) -> list[str]:
+    """The R packages that the models need, sorted.
+
+    Raises:
+        MlopsError: a lock is not what renv writes.
+    """
+    names: set[str] = set()
+    for path in locks(root):
+        try:
+            names |= json.loads(path.read_text(encoding="utf-8"))["Packages"].keys()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MlopsError(
+                "renv_lock",
+                f"{path.relative_to(root)} is not a lock that renv writes: make it again "
+                'with `Rscript -e "renv::snapshot()"` in that folder.',
+            ) from error
+    return sorted(names)
+
+
+def _lacking(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    command = [find() or "Rscript", "--vanilla", "-e", MISSING, *names]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.split() if result.returncode == 0 else names
+
+
+def _package_advice(names: list[str]) -> str:
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return (
+        f"R lacks {', '.join(names)}: install with "
+        f"`Rscript -e 'install.packages(c({quoted}))'`, then type `make setup` again."
+    )

@@ -72,8 +72,12 @@ def test_a_changed_lock_or_a_missing_language_is_work_again(
     (repository / "ci/locks/dev.txt").write_text("dev-package==2.0 --hash=sha256:1\n")
     setup.set_up(repository)
     assert len(installed) == 2
+    (repository / "models/sales").mkdir(parents=True)
+    (repository / "models/sales/renv.lock").write_text('{"Packages": {}}')
+    setup.set_up(repository)
+    assert len(installed) == 3
 
-    def refuse() -> None:
+    def refuse(_root: Path) -> None:
         raise MlopsError("r_missing", r.ADVICE)
 
     monkeypatch.setattr(r, "find", lambda: None)

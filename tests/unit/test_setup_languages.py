@@ -32,10 +32,17 @@ install)
     case "$*" in
     *--simulate*julia*) [ -e "{source}" ] || exit 100 ;;
     *julia*) printf '#!/bin/sh\\necho julia version 1.5.3\\n' > "{bin}/julia" ;;
-    *r-base-core*) printf '#!/bin/sh\\necho "Rscript (R) version 4.2.2"\\n' > "{bin}/Rscript" ;;
+    *r-base-core*) printf '{rscript}' > "{bin}/Rscript" ;;
+    *r-cran-data.table*) [ -e "{state}/no-cran" ] || echo > "{state}/data.table" ;;
     esac
     /bin/chmod -f 755 "{bin}/julia" "{bin}/Rscript" || true ;;
 esac
+"""
+
+# A stand-in for R 4.2 that lacks each package it is asked for and finds no file of its name.
+RSCRIPT = """#!/bin/sh
+[ "$1" != --version ] || echo "Rscript (R) version 4.2.2"
+[ "$1" != --vanilla ] || [ -e "{state}/$4" ] || echo "$4"
 """
 
 
@@ -73,6 +80,7 @@ def debian(machine: Path) -> Path:
         source=julia.SOURCE,
         entry=entry,
         bin=machine / "bin",
+        rscript=RSCRIPT.format(state=machine).replace("\n", "\\n"),
     )
     program(machine / "bin/apt-get", text)
     return machine
@@ -110,20 +118,20 @@ def test_the_version_a_program_prints(machine: Path) -> None:
 def test_languages_that_are_there_are_left_alone(debian: Path) -> None:
     program(debian / "bin/julia", "#!/bin/sh\necho julia version 1.5.3\n")
     program(debian / "bin/Rscript", "#!/bin/sh\necho 'Rscript (R) version 4.0.0' >&2\n")
-    r.install()
+    r.install(debian / "repository")
     julia.install(debian / "repository")
     assert not (debian / "log").exists()
 
 
 def test_r_comes_from_the_packages_of_the_system(debian: Path) -> None:
     program(debian / "bin/Rscript", "#!/bin/sh\necho 'Rscript (R) version 3.6.3'\n")
-    r.install()
+    r.install(debian / "repository")
     assert version_of(r.find()) == (4, 2)
 
 
 def test_r_that_cannot_be_installed_is_one_sentence_with_what_to_type(machine: Path) -> None:
     with pytest.raises(MlopsError) as caught:
-        r.install()
+        r.install(machine / "repository")
     assert caught.value.message == r.ADVICE
 
 
@@ -131,8 +139,43 @@ def test_r_that_is_still_too_old_afterwards_is_refused(debian: Path) -> None:
     program(debian / "bin/apt-get", "#!/bin/sh\n")
     program(debian / "bin/Rscript", "#!/bin/sh\necho 'Rscript (R) version 3.6.3'\n")
     with pytest.raises(MlopsError) as caught:
-        r.install()
+        r.install(debian / "repository")
     assert caught.value.message == r.ADVICE
+
+
+@pytest.fixture
+def needs_a_package(debian: Path) -> Path:
+    """A model that names an R package, where R lacks it."""
+    program(debian / "bin/Rscript", RSCRIPT.format(state=debian))
+    lock = debian / "repository/models/sales/renv.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text('{"R": {"Version": "4.2.2"}, "Packages": {"data.table": {}}}')
+    return debian
+
+
+def test_packages_of_the_models_r_locks_are_installed_once(needs_a_package: Path) -> None:
+    r.install(needs_a_package / "repository")
+    r.install(needs_a_package / "repository")
+    log = (needs_a_package / "log").read_text()
+    assert [line.split()[-1] for line in log.splitlines()] == ["-qq", "r-cran-data.table"]
+
+
+def test_an_r_package_that_cannot_be_had_is_one_sentence_with_what_to_type(
+    needs_a_package: Path,
+) -> None:
+    (needs_a_package / "no-cran").touch()
+    with pytest.raises(MlopsError) as caught:
+        r.install(needs_a_package / "repository")
+    assert caught.value.message == (
+        "R lacks data.table: install with `Rscript -e 'install.packages(c(\"data.table\"))'`, "
+        "then type `make setup` again."
+    )
+
+
+def test_an_r_lock_that_is_none_is_named(needs_a_package: Path) -> None:
+    (needs_a_package / "repository/models/sales/renv.lock").write_text("[]")
+    with pytest.raises(MlopsError, match=r"^models/sales/renv\.lock is not a lock"):
+        r.install(needs_a_package / "repository")
 
 
 def test_julia_is_the_official_build_where_it_can_be_had(official: Path) -> None:
