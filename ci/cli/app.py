@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli import data, models, pipeline, release
+from ci.cli import data, judge, models, pipeline, release
 
 app = typer.Typer(
     name="mlops",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for room in (data, models, pipeline, release):
+for room in (data, models, pipeline, judge, release):
     room.register(app)
 
 

@@ -62,7 +62,9 @@ def _differences(pairs: Sequence[Pair], codes: Codes, units: int) -> list[Floats
     blocks: list[list[Floats]] = [[] for _ in pairs]
     for counts in _draws(units, len(codes)):
         for found, (metric, candidate, reference) in zip(blocks, functions, strict=True):
-            found.append(metric.quality(candidate(counts)) - metric.quality(reference(counts)))
+            mine, other = metric.quality(candidate(counts)), metric.quality(reference(counts))
+            with np.errstate(invalid="ignore"):
+                found.append(mine - other)
     return [np.concatenate(found) for found in blocks]
 
 

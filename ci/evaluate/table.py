@@ -1,0 +1,115 @@
+"""The holdout as a table of text or typed columns, and its columns as values of a contract."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import MlopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ci.contract.model import ModelContract
+
+BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+SHOWN_ROWS = 3
+
+
+def read_table(path: Path, shown: str) -> pd.DataFrame:
+    """The rows of a CSV (all columns text, empty = missing) or Parquet file.
+
+    Raises:
+        MlopsError: ``bad_holdout``.
+    """
+    import pandas as pd
+
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(
+                path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+            )
+    except (OSError, ValueError) as error:  # pandas and pyarrow derive theirs from these
+        raise bad_holdout(shown, f"it can't be read ({str(error).splitlines()[0]})") from None
+    if table.empty:
+        raise bad_holdout(shown, "it has no rows")
+    return table
+
+
+def bad_holdout(shown: str, problem: str) -> MlopsError:
+    """The error for a holdout that can't be used."""
+    return MlopsError("bad_holdout", f"{shown}: {problem}; mend the script that writes this file.")
+
+
+def require_columns(table: pd.DataFrame, contract: ModelContract, shown: str) -> None:
+    """Refuse a holdout without a column that the contract's evaluation needs, or with gaps there.
+
+    Raises:
+        MlopsError: ``bad_holdout``.
+    """
+    rules = contract.evaluation
+    needed = [*contract.input, *rules.columns()]
+    absent = [name for name in dict.fromkeys(needed) if name not in table.columns]
+    if absent:
+        raise bad_holdout(shown, f"the column {absent[0]} is missing, which model.yaml names")
+    for name in (rules.target, rules.unit, *rules.check_units, *rules.baselines.values()):
+        rows = [index for index, gap in enumerate(table[name].isna()) if gap]
+        if rows:
+            raise bad_holdout(shown, f"the column {name} has no value in {rows_in_words(rows)}")
+
+
+def rows_in_words(rows: Sequence[int]) -> str:
+    """``row 4`` or ``17 rows, such as rows 4, 9 and 12``, counted from 1 below the header."""
+    if len(rows) == 1:
+        return f"row {rows[0] + 1}"
+    first = [str(row + 1) for row in rows[:SHOWN_ROWS]]
+    return f"{len(rows)} rows, such as rows {', '.join(first[:-1])} and {first[-1]}"
+
+
+def values(column: pd.Series[Any], kind: str) -> list[Any]:
+    """Python scalars of the contract type ``kind``, None where missing.
+
+    Text that is no such value is left as text, for the contract's check to refuse.
+    """
+    plain = [None if gap else value for value, gap in zip(column, column.isna(), strict=True)]
+    convert = {"number": _number, "integer": _number, "boolean": _boolean, "string": text}[kind]
+    return [None if value is None else convert(value) for value in plain]
+
+
+def text(value: Any) -> str:
+    """``value`` as text; a whole float, as files with gaps store integers, without its ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def numbers(column: pd.Series[Any], shown: str) -> list[float]:
+    """Finite numbers.
+
+    Raises:
+        MlopsError: ``bad_holdout`` naming column and rows.
+    """
+    found = values(column, "number")
+    rows = [index for index, value in enumerate(found) if not isinstance(value, float)]
+    if rows:
+        raise bad_holdout(
+            shown, f"the column {column.name} is not a number in {rows_in_words(rows)}"
+        )
+    return found
+
+
+def _number(value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return number if math.isfinite(number) and "_" not in str(value) else str(value)
+
+
+def _boolean(value: Any) -> Any:
+    return BOOLEANS.get(str(value).lower(), value)

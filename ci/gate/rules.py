@@ -1,0 +1,222 @@
+"""The rules: each looks at a case and the policy's limits, and says whether it holds and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci.evaluate.words import amount, gain, span
+from ci.gate.compatibility import breaking_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.contract.model import ModelContract
+    from ci.contract.promotion import Limits
+    from ci.evaluate.outcome import Difference, Evaluation, Slice
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the gate decides on.
+
+    ``current`` says whether ``evaluation`` is of today's candidate against today's champion;
+    ``champion_contract`` is None where nothing is in production; ``params`` is params.yaml.
+    """
+
+    contract: ModelContract
+    evaluation: Evaluation | None
+    current: bool
+    champion_contract: ModelContract | None
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Whether a rule holds, and why in one sentence."""
+
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case whose evaluation is there: what most rules need."""
+
+    contract: ModelContract
+    evaluation: Evaluation
+    limits: Limits
+
+
+def evaluation_present_and_current(case: Case) -> Result:
+    """There is an evaluation, and it is of this candidate against today's champion."""
+    if case.evaluation is None:
+        return Result(False, "There is no evaluation of this candidate.")
+    if not case.current:
+        return Result(False, "The evaluation is of another candidate or against another champion.")
+    return Result(True, "The evaluation is of exactly this candidate.")
+
+
+def metrics_present(case: Judged) -> Result:
+    """Every metric that the contract names is there and is a number."""
+    found = {result.metric: result.candidate for result in case.evaluation.metrics}
+    rules = case.contract.evaluation
+    wanted = list(dict.fromkeys([rules.metric, *rules.also]))
+    missing = [name for name in wanted if found.get(name) is None]
+    if missing:
+        return Result(False, f"No value for {', '.join(missing)}: missing or not a number.")
+    return Result(True, f"All {len(wanted)} metrics have a value.")
+
+
+def enough_rows(case: Judged) -> Result:
+    """The holdout has enough rows to say anything."""
+    rows, least = case.evaluation.rows, case.limits.enough_rows.minimum
+    return Result(rows >= least, f"The holdout has {rows:,} rows; at least {least:,} are needed.")
+
+
+def enough_units(case: Judged) -> Result:
+    """The holdout has enough independent units to say anything with certainty."""
+    units, least = case.evaluation.units, case.limits.enough_units.minimum
+    return Result(
+        units >= least,
+        f"The holdout has {units:,} different values of {case.evaluation.unit}; "
+        f"at least {least:,} are needed.",
+    )
+
+
+def primary_metric(case: Judged) -> Result:
+    """A first version beats every baseline; a later one is not clearly worse than the champion."""
+    differences = case.evaluation.metrics[0].differences
+    champion = next((d for d in differences if d.kind == "champion"), None)
+    if champion is not None:
+        return _against_champion(case, champion)
+    return _against_baselines(case, [d for d in differences if d.kind == "baseline"])
+
+
+def _against_champion(case: Judged, difference: Difference) -> Result:
+    said = _said(case, difference, f"champion (version {case.evaluation.origin.champion_version})")
+    if difference.interval is None or difference.value is None:
+        return Result(False, f"{said} Without an interval it can't be accepted.")
+    allowed = case.limits.primary_metric.tolerance * abs(difference.value)
+    metric = case.evaluation.metric
+    holds = difference.interval[0] >= -allowed
+    limit = amount(case.contract, metric, allowed)
+    return Result(holds, f"{said} At most {limit} worse is allowed.")
+
+
+def _against_baselines(case: Judged, differences: list[Difference]) -> Result:
+    by_interval = case.limits.primary_metric.first_version == "interval"
+    lost = [d for d in differences if not _beats(d, by_interval)]
+    names = ", ".join(d.against for d in lost)
+    why = case.evaluation.origin.champion_problem
+    start = f"The champion could not be compared ({why}), so baselines decide. " if why else ""
+    if lost:
+        clearly = "clearly " if by_interval else ""
+        said = " ".join(_said(case, d, f"baseline {d.against}") for d in lost[:SHOWN])
+        return Result(False, f"{start}It does not {clearly}beat: {names}. {said}")
+    best = next(d for d in differences if d.against == case.evaluation.best_baseline)
+    return Result(
+        True, f"{start}It beats every baseline. {_said(case, best, f'baseline {best.against}')}"
+    )
+
+
+def _beats(difference: Difference, by_interval: bool) -> bool:
+    if difference.difference is None or difference.interval is None:
+        return False
+    return (difference.interval[0] if by_interval else difference.difference) > 0
+
+
+def _said(case: Judged, difference: Difference, against: str) -> str:
+    metric = case.evaluation.metric
+    text = f"Against the {against}: {gain(case.contract, metric, difference.difference)}"
+    if difference.interval is None:
+        return f"{text} ({difference.note})."
+    return f"{text} (95 % interval over {case.evaluation.unit}: {_span(case, difference)})."
+
+
+def _span(case: Judged, difference: Difference) -> str:
+    assert difference.interval is not None  # noqa: S101 (callers have looked)
+    return span(case.contract, case.evaluation.metric, difference.interval)
+
+
+def slices(case: Judged) -> Result:
+    """No slice that is large enough is clearly worse by more than the policy allows."""
+    policy = case.limits.slices
+    large = [
+        s
+        for s in case.evaluation.slices
+        if s.rows >= policy.minimum_rows and s.units >= policy.minimum_units
+    ]
+    worse = [s for s in large if _clearly_worse(s, policy.tolerance)]
+    if not worse:
+        return Result(True, f"None of {len(large)} slices is clearly worse than allowed.")
+    named = [f"{s.column} {s.value} ({_slice_gain(case, s)})" for s in worse[:SHOWN]]
+    more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""
+    return Result(
+        False,
+        f"Clearly worse by more than {policy.tolerance:.0%}: {', '.join(named)}{more}.",
+    )
+
+
+def _clearly_worse(part: Slice, tolerance: float) -> bool:
+    """The whole interval lies below what the policy allows; an undefined slice can't be judged."""
+    if part.interval is None or part.rival is None:
+        return False
+    return part.interval[1] < -tolerance * abs(part.rival)
+
+
+def _slice_gain(case: Judged, part: Slice) -> str:
+    return gain(case.contract, case.evaluation.metric, part.difference)
+
+
+def floors(case: Judged) -> Result:
+    """What training reports reaches the contract's floors."""
+    wanted = case.contract.evaluation.floors
+    if not wanted:
+        return Result(True, "The contract has no floors.")
+    reported = case.evaluation.reported
+    missing = [name for name in wanted if name not in reported]
+    if missing:
+        return Result(False, f"metrics.json has no {', '.join(missing)}, which has a floor.")
+    low = [name for name, least in wanted.items() if not reported[name] >= least]
+    shown = ", ".join(f"{n} {reported[n]:.4g} (floor {wanted[n]:g})" for n in low or wanted)
+    return Result(not low, f"{'Below its floor' if low else 'Above the floors'}: {shown}.")
+
+
+def parameters_in_range(case: Case) -> Result:
+    """Every business parameter is in params.yaml and allowed."""
+    problems = []
+    for key, parameter in case.contract.parameters.items():
+        value: Any = case.params
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        problem = parameter.problem_of(value)
+        if problem:
+            problems.append(f"{key} is {value!r} and {problem} (ask {parameter.owner})")
+    if problems:
+        return Result(False, f"In params.yaml: {'; '.join(problems)}.")
+    return Result(True, f"All {len(case.contract.parameters)} business parameters are in range.")
+
+
+def contract_compatible(case: Case) -> Result:
+    """Those who call the champion can go on calling."""
+    if case.champion_contract is None:
+        return Result(True, "This is the first version: nobody calls it yet.")
+    changes = breaking_changes(case.champion_contract, case.contract)
+    if changes:
+        more = f"; and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+        return Result(False, f"Callers would break: {'; '.join(changes[:SHOWN])}{more}.")
+    return Result(True, "Callers of the champion can go on as they do.")
+
+
+CASE_RULES: tuple[Callable[[Case], Result], ...] = (parameters_in_range, contract_compatible)
+JUDGED_RULES: tuple[Callable[[Judged], Result], ...] = (
+    metrics_present,
+    enough_rows,
+    enough_units,
+    primary_metric,
+    slices,
+    floors,
+)

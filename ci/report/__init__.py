@@ -1,0 +1,6 @@
+"""What a reviewer reads: Markdown with the verdict first."""
+
+from ci.report.report import Unjudged, render, report_on
+from ci.report.sections import Subject
+
+__all__ = ["Subject", "Unjudged", "render", "report_on"]

@@ -1,0 +1,69 @@
+"""What changed since the champion: parameters and data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ci.files import read_yaml_quickly
+
+if TYPE_CHECKING:
+    from ci.evaluate.candidate import Servable
+    from ci.pipeline.candidate import Candidate
+    from ci.repository import Repository
+
+Changed = dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Key → (before, now), None where it is not there; empty mappings where nothing changed."""
+
+    params: Changed = field(default_factory=dict)
+    data: Changed = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Parameters and data digests (path → digest) of the champion's run."""
+
+    params: dict[str, Any]
+    data: dict[str, str]
+
+
+def recorded(repository: Repository, champion: Servable) -> Recorded:
+    """What the champion was trained with: its Bento carries params.yaml, its run the digests."""
+    from ci.registry.store import client
+    from ci.registry.versions import PRODUCTION, by_alias
+
+    params = read_yaml_quickly(champion.predict_file.parent / "params.yaml")
+    version = by_alias(repository, champion.contract.name, PRODUCTION)
+    if version is None:
+        return Recorded(params, {})
+    tags = client(repository).get_run(version.run_id).data.tags
+    found = {key.removeprefix("digest."): value for key, value in tags.items()}
+    return Recorded(params, {key: v for key, v in found.items() if key.startswith("data/")})
+
+
+def changes(before: Recorded, candidate: Candidate) -> Changes:
+    """How the candidate's run differs from the champion's."""
+    return Changes(
+        params=_changed(flat(before.params), flat(candidate.params)),
+        data=_changed(dict(before.data), dict(candidate.data)),
+    )
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> Changed:
+    keys = sorted(set(before) | set(now))
+    return {key: (before.get(key), now.get(key)) for key in keys if before.get(key) != now.get(key)}
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,360 @@
+"""One model's part of the report, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.evaluate.metrics import METRICS
+from ci.evaluate.words import amount, gain, span, unit_of
+from ci.report.markdown import Chart, details, plain, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.evaluate.outcome import Difference, Slice
+    from ci.gate import Judgement
+    from ci.gate.verdict import RuleResult
+    from ci.report.changes import Changed, Changes
+
+SLICES_SHOWN = 12
+CHANGES_SHOWN = 20
+BARS = 12
+RESULT_WORDS = {"pass": "pass", "fail": "**FAIL**", "waived": "**waived**"}
+RULE_WORDS = {
+    "evaluation_present_and_current": "The evaluation is of this candidate",
+    "metrics_present": "Every metric has a value",
+    "enough_rows": "Enough rows to judge on",
+    "enough_units": "Enough independent cases to judge on",
+    "primary_metric": "Good enough overall",
+    "slices": "No part made clearly worse",
+    "floors": "Quality floors reached",
+    "parameters_in_range": "Business parameters within their range",
+    "contract_compatible": "Callers can go on as they do",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of Markdown; ``name`` is what is said to be missing if there is no room for it.
+
+    Blocks of a lower ``rank`` are kept first.
+    """
+
+    name: str
+    rank: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A judged model, and what changed since its champion (None for a first version)."""
+
+    judgement: Judgement
+    changes: Changes | None
+
+
+def blocks(subject: Subject) -> list[Block]:
+    """The parts of one model's report, in the order in which they are read."""
+    parts: list[tuple[str, int, Callable[[Subject], str]]] = [
+        ("verdict", 0, _verdict),
+        ("metrics", 1, _metrics),
+        ("other ways of counting", 1, _checks),
+        ("slices", 2, _slices),
+        ("what changed", 2, _changes),
+        ("what merging will do", 1, _merging),
+        ("charts", 4, _charts),
+        ("rules", 3, _rules),
+    ]
+    made = [Block(name, rank, write(subject)) for name, rank, write in parts]
+    return [block for block in made if block.text]
+
+
+def headline(judgement: Judgement) -> str:
+    """The verdict in a sentence or two."""
+    verdict = judgement.verdict
+    if verdict.verdict == "pass":
+        waived = [_rule(r) for r in verdict.rules if r.result == "waived"]
+        but = f" One or more rules were waived: {'; '.join(waived)}." if waived else ""
+        return f"**Pass: this candidate may go live.** {summary(judgement)}{but}"
+    failed = verdict.failed()
+    more = f" ({len(failed)} rules failed; all are listed below.)" if failed[1:] else ""
+    why = f"{_rule(failed[0])}: no. {plain(failed[0].detail, 600)}"
+    return f"**Fail: this candidate must not go live.** {why}{more}"
+
+
+def _rule(rule: RuleResult) -> str:
+    return RULE_WORDS.get(rule.rule, rule.rule)
+
+
+def summary(judgement: Judgement) -> str:
+    """How the candidate does on the metric that decides, in a sentence."""
+    found, contract = judgement.evaluation, judgement.contract
+    metric = METRICS[found.metric]
+    mine = plain(amount(contract, found.metric, found.candidate))
+    rival = found.rival(found.metrics[0])
+    other = plain(amount(contract, found.metric, rival.value))
+    return (
+        f"The {metric.label} is {mine}, against {other} for {_against(judgement, rival)} "
+        f"({metric.direction()}): {_in_words(rival.verdict)}."
+    )
+
+
+def _in_words(verdict: str) -> str:
+    return {
+        "better": "clearly better",
+        "worse": "clearly worse",
+        "unknown": "whether that is chance can't be told",
+    }.get(verdict, verdict)
+
+
+def _against(judgement: Judgement, difference: Difference) -> str:
+    if difference.kind == "champion":
+        return f"the champion (version {judgement.evaluation.origin.champion_version})"
+    return f"the best baseline, {plain(difference.against)}"
+
+
+def _verdict(subject: Subject) -> str:
+    judgement = subject.judgement
+    contract, found = judgement.contract, judgement.evaluation
+    problem = found.origin.champion_problem
+    note = (
+        f"\n\n> The champion could not be compared: {plain(problem, 500)}. Baselines decide."
+        if problem
+        else ""
+    )
+    return (
+        f"## {plain(contract.name)}\n\n{headline(judgement)}\n\n"
+        f"{plain(contract.description)} Owner: {plain(contract.owner)}. Judged on {found.rows:,} "
+        f"rows with {found.units:,} different values of {plain(found.unit)}, which the model has "
+        f"not been trained on.{note}"
+    )
+
+
+def _metrics(subject: Subject) -> str:
+    judgement = subject.judgement
+    found, contract = judgement.evaluation, judgement.contract
+    rival = found.rival(found.metrics[0])
+    other = "champion" if rival.kind == "champion" else f"best baseline: {plain(rival.against)}"
+    rows = []
+    for result in found.metrics:
+        metric = METRICS[result.metric]
+        difference = found.rival(result)
+        rows.append(
+            [
+                f"{metric.label} (`{metric.name}`, {metric.direction()})",
+                plain(amount(contract, metric.name, difference.value)),
+                plain(amount(contract, metric.name, result.candidate)),
+                plain(gain(contract, metric.name, difference.difference)),
+                _interval(judgement, metric.name, difference),
+                f"**{_word(difference.verdict)}**",
+            ]
+        )
+    rows[0][0] = f"**{rows[0][0]}**"
+    header = ["what is measured", other, "candidate", "difference", "95 % interval", "in words"]
+    text = (
+        "The first line decides. The interval says how large the difference could be, had other "
+        f"values of {plain(found.unit)} been looked at; where it holds both better and worse, "
+        "chance alone could explain the difference."
+    )
+    return f"### How good it is\n\n{table(header, rows)}\n\n{text}{_baselines(judgement)}"
+
+
+def _interval(judgement: Judgement, metric: str, part: Difference | Slice) -> str:
+    if part.interval is None:
+        return plain(part.note or "none")
+    words = plain(span(judgement.contract, metric, part.interval))
+    return f"{words} ({plain(part.note)})" if part.note else words
+
+
+def _word(verdict: str) -> str:
+    return "can't be told" if verdict == "unknown" else verdict
+
+
+def _baselines(judgement: Judgement) -> str:
+    found, contract = judgement.evaluation, judgement.contract
+    parts = [
+        f"{plain(d.against)} {plain(amount(contract, found.metric, d.value))}: the candidate is "
+        f"{plain(gain(contract, found.metric, d.difference))}, {_in_words(d.verdict)}"
+        for d in found.metrics[0].differences
+        if d.kind == "baseline"
+    ]
+    return f"\n\nBaselines, the simple rules that a model must beat: {'; '.join(parts)}."
+
+
+def _checks(subject: Subject) -> str:
+    """What other bootstrap units say; a finding that differs is said in so many words."""
+    judgement = subject.judgement
+    found = judgement.evaluation
+    main = found.rival(found.metrics[0])
+    lines = []
+    for check in found.checks:
+        other = found.rival(check)
+        said = _interval(judgement, found.metric, other)
+        agrees = other.verdict == main.verdict
+        start = "This agrees" if agrees else "**Take care: this does not agree**"
+        lines.append(
+            f"- Counted by {plain(check.unit)} ({check.units:,} different values): {said}, so "
+            f"**{_word(other.verdict)}**. {start} with {plain(found.unit)} "
+            f"({_word(main.verdict)}), which decides."
+        )
+    return "### Counted in other ways\n\n" + "\n".join(lines) if lines else ""
+
+
+def _slices(subject: Subject) -> str:
+    judgement = subject.judgement
+    found, contract = judgement.evaluation, judgement.contract
+    if not found.slices:
+        return ""
+    worse = [s for s in found.slices if s.verdict == "worse"]
+    worse.sort(key=lambda s: (s.difference or 0) / (abs(s.rival or 0) or 1))
+    against = plain(worse[0].against) if worse else ""
+    heading = "### Parts made worse\n\n"
+    if not worse:
+        text = f"None of the {len(found.slices)} parts looked at is clearly worse."
+        return f"{heading}{text}{_unseen(found.slices_left_out)}"
+    rows = [
+        [
+            f"{plain(s.column)} = {plain(s.value, 60)}",
+            f"{s.rows:,}",
+            plain(amount(contract, found.metric, s.rival)),
+            plain(amount(contract, found.metric, s.candidate)),
+            plain(gain(contract, found.metric, s.difference)),
+            _interval(judgement, found.metric, s),
+        ]
+        for s in worse[:SLICES_SHOWN]
+    ]
+    header = ["part", "rows", against, "candidate", "difference", "95 % interval"]
+    more = f" The {SLICES_SHOWN} worst are shown." if len(worse) > SLICES_SHOWN else ""
+    text = f"{len(worse)} of {len(found.slices)} parts are clearly worse.{more}"
+    return f"{heading}{text}{_unseen(found.slices_left_out)}\n\n{table(header, rows)}"
+
+
+def _unseen(left_out: dict[str, int]) -> str:
+    return "".join(
+        f" {count:,} small values of {plain(column)} were not looked at."
+        for column, count in left_out.items()
+    )
+
+
+def _rules(subject: Subject) -> str:
+    rules = subject.judgement.verdict.rules
+    rows = [
+        [_rule(r), RESULT_WORDS[r.result], plain(r.detail, 600)]
+        for r in sorted(rules, key=lambda rule: ["fail", "waived", "pass"].index(rule.result))
+    ]
+    body = table(["rule", "result", "why"], rows)
+    return details(f"All {len(rules)} rules of the policy", body)
+
+
+def _changes(subject: Subject) -> str:
+    found = subject.changes
+    if found is None:
+        return "### What changed\n\nEverything: this is the first version."
+    if not found.params and not found.data:
+        text = "Neither parameters nor data; what differs is code, or nothing."
+        return f"### What changed since the champion\n\n{text}"
+    parts = []
+    if found.params:
+        rows = [[plain(k, 80), _setting(a), _setting(b)] for k, (a, b) in _first(found.params)]
+        header = ["parameter", "champion", "candidate"]
+        parts.append(table(header, rows) + _more(found.params, "parameters"))
+    else:
+        parts.append("No parameter changed.")
+    if found.data:
+        lines = [f"- {plain(path)}: {_data_change(*pair)}" for path, pair in _first(found.data)]
+        parts.append("Data:\n\n" + "\n".join(lines) + _more(found.data, "files"))
+    else:
+        parts.append("The data is the same.")
+    return "### What changed since the champion\n\n" + "\n\n".join(parts)
+
+
+def _first(changed: Changed) -> list[tuple[str, tuple[object, object]]]:
+    return list(changed.items())[:CHANGES_SHOWN]
+
+
+def _more(changed: Changed, what: str) -> str:
+    left = len(changed) - CHANGES_SHOWN
+    return f"\n\nAnd {left:,} more {what}." if left > 0 else ""
+
+
+def _setting(value: object) -> str:
+    return "not set" if value is None else plain(value, 80)
+
+
+def _data_change(before: object, now: object) -> str:
+    if before is None:
+        return "new"
+    return "no longer read" if now is None else "other content"
+
+
+def _charts(subject: Subject) -> str:
+    judgement = subject.judgement
+    charts = [chart for chart in (_overall(judgement), _by_slice(judgement)) if chart]
+    return "### Charts\n\n" + "\n\n".join(charts) if charts else ""
+
+
+def _overall(judgement: Judgement) -> str | None:
+    found = judgement.evaluation
+    bars = {"candidate": found.candidate}
+    if found.champion is not None:
+        bars[f"champion v{found.origin.champion_version}"] = found.champion
+    bars |= {f"baseline {name}": value for name, value in found.baselines.items()}
+    known = {name: _height(found.metric, v) for name, v in bars.items() if v is not None}
+    if len(known) < 2:
+        return None
+    names = list(known)[:BARS]
+    return Chart(_title(found.metric), _axis(judgement), names, [known[n] for n in names]).mermaid()
+
+
+def _by_slice(judgement: Judgement) -> str | None:
+    found = judgement.evaluation
+    known = [s for s in found.slices if s.candidate is not None and s.rival is not None]
+    known = sorted(known, key=lambda s: -s.rows)[:BARS]
+    if len(known) < 2:
+        return None
+    chart = Chart(
+        f"By part: bars candidate, line {known[0].against}",
+        _axis(judgement),
+        [s.value for s in known],
+        [_height(found.metric, s.candidate) for s in known],
+        [_height(found.metric, s.rival) for s in known],
+        horizontal=True,
+    )
+    return (
+        f"{chart.mermaid()}\n\nThe {len(known)} largest parts. Bars: candidate; line: "
+        f"{plain(known[0].against)}; {METRICS[found.metric].direction()}."
+    )
+
+
+def _title(metric: str) -> str:
+    return f"{METRICS[metric].label} ({METRICS[metric].direction()})"
+
+
+def _axis(judgement: Judgement) -> str:
+    metric = judgement.evaluation.metric
+    return unit_of(judgement.contract, metric) or metric
+
+
+def _height(metric: str, value: float | None) -> float:
+    """Bars begin at zero, so what has a sign (bias) is drawn by its size."""
+    return abs(value or 0.0) * (100 if METRICS[metric].scale == "share" else 1)
+
+
+def _merging(subject: Subject) -> str:
+    verdict, live = subject.judgement.verdict, subject.judgement.champion
+    name = plain(subject.judgement.contract.name)
+    if verdict.verdict == "fail":
+        what = (
+            f"The deployment refuses this candidate: version {live.version} stays live."
+            if live
+            else "The deployment refuses this candidate: nothing goes live."
+        )
+    elif live is None:
+        what = "This candidate is registered as the first version and goes live as an API."
+    else:
+        what = (
+            f"This candidate is registered as the next version and replaces version "
+            f"{live.version}, which is kept: `mlops rollback {name}` brings it back."
+        )
+    return f"### What merging will do\n\n{what}"

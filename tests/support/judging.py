@@ -1,0 +1,101 @@
+"""A contract, a holdout and evaluations for the tests of evaluate, gate and report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ci.contract.model import ModelContract
+from ci.contract.promotion import PromotionPolicy
+from ci.evaluate.evaluate import evaluate
+from ci.evaluate.outcome import Origin
+
+SERIES, WEEKS = 40, 8
+RANDOM = np.random.default_rng(5)
+ACTUAL = RANDOM.gamma(4.0, 10.0, SERIES * WEEKS)
+NOISE = RANDOM.normal(0.0, 1.0, SERIES * WEEKS)
+
+POLICY = {
+    "defaults": {
+        "enough_rows": {"minimum": 100},
+        "enough_units": {"minimum": 20},
+        "primary_metric": {"first_version": "interval", "tolerance": 0.03},
+        "slices": {"tolerance": 0.1, "minimum_rows": 30, "minimum_units": 5},
+    }
+}
+CONTRACT = {
+    "name": "demand",
+    "owner": "procurement",
+    "language": "r",
+    "task": "regression",
+    "description": "Units that a shop group sells next week.",
+    "datasets": ["sales"],
+    "input": {
+        "units_last_week": {"type": "number", "minimum": 0, "maximum": 1000, "unit": "units"},
+        "department": {"type": "string", "categories": ["A", "B"]},
+        "promoted": {"type": "boolean", "nullable": True},
+    },
+    "output": {"units": {"type": "number", "unit": "units", "minimum": 0}},
+    "evaluation": {
+        "holdout": "evaluation/holdout.csv",
+        "target": "actual",
+        "metric": "mae",
+        "also": ["wape", "bias"],
+        "unit": "series",
+        "check_units": ["week"],
+        "slices": ["department"],
+        "baselines": {"last_week": "baseline_last_week", "mean": "baseline_mean"},
+        "floors": {"r2": 0.2},
+    },
+    "parameters": {
+        "train.trees": {
+            "type": "integer",
+            "minimum": 10,
+            "maximum": 500,
+            "owner": "procurement",
+            "description": "How many trees.",
+        }
+    },
+}
+
+
+def contract(**changes):
+    return ModelContract.model_validate({**CONTRACT, **changes})
+
+
+def policy(**changes):
+    return PromotionPolicy.model_validate({**POLICY, **changes})
+
+
+def holdout():
+    row = np.arange(SERIES * WEEKS)
+    return pd.DataFrame(
+        {
+            "units_last_week": np.round(ACTUAL + 12 * NOISE).clip(0),
+            "department": np.where(row % SERIES < 20, "A", "B"),
+            "promoted": row % 3 == 0,
+            "actual": ACTUAL,
+            "series": [f"s{each % SERIES}" for each in row],
+            "week": row // SERIES,
+            "baseline_last_week": ACTUAL + 12 * NOISE[::-1],
+            "baseline_mean": ACTUAL + 9 * NOISE[::-1],
+        }
+    )
+
+
+def predictions(error=5.0, shift=0.0):
+    return {"units": list(ACTUAL + error * NOISE + shift)}
+
+
+def evaluation(candidate=None, champion=None, table=None, rules=None, **origin):
+    facts = {"fingerprint": "f" * 40, "outputs": {}, "holdout_digest": "d" * 64} | origin
+    if champion is not None:
+        facts = {"champion_version": 3, "champion_fingerprint": "e" * 40} | facts
+    return evaluate(
+        rules or contract(),
+        holdout() if table is None else table,
+        candidate or predictions(),
+        champion,
+        {"r2": 0.5},
+        Origin.model_validate(facts),
+    )

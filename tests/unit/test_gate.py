@@ -1,0 +1,331 @@
+"""The gate, tested by breaking each of its rules."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+import yaml
+
+from ci.contract.model import ModelContract
+from ci.contract.promotion import load_promotion_policy
+from ci.gate import Case, apply
+from ci.gate.compatibility import breaking_changes
+from ci.repository import Repository
+from ci.yaml_file import ProblemsError
+from tests.support.judging import ACTUAL, CONTRACT, POLICY, contract, evaluation, holdout, policy
+from tests.support.judging import predictions as guess
+
+TODAY = date(2026, 3, 1)
+PARAMS = {"train": {"trees": 100}}
+
+
+def gate(judged, rules=None, policy_=None, *, current=True, champion=None, params=None):
+    params = PARAMS if params is None else params
+    case = Case(rules or contract(), judged, current, champion, params)
+    return apply(policy_ or policy(), case, "f" * 40, TODAY)
+
+
+def line(verdict, rule):
+    return next(each for each in verdict.rules if each.rule == rule)
+
+
+def assert_only_fails(verdict, *rules):
+    assert verdict.verdict == "fail"
+    assert [each.rule for each in verdict.failed()] == list(rules)
+
+
+def edited(judged, **changes):
+    return type(judged).model_validate({**judged.model_dump(), **changes})
+
+
+def test_a_good_first_version_passes_with_a_line_for_every_rule():
+    verdict = gate(evaluation())
+    assert verdict.verdict == "pass"
+    assert [each.rule for each in verdict.rules] == [
+        "evaluation_present_and_current",
+        "metrics_present",
+        "enough_rows",
+        "enough_units",
+        "primary_metric",
+        "slices",
+        "floors",
+        "parameters_in_range",
+        "contract_compatible",
+    ]
+    assert all(each.detail.endswith(".") for each in verdict.rules)
+
+
+def test_no_evaluation_fails_all_that_rests_on_it():
+    verdict = gate(None)
+    assert verdict.verdict == "fail"
+    assert len(verdict.failed()) == 7
+
+
+def test_an_evaluation_of_something_else_fails():
+    assert_only_fails(gate(evaluation(), current=False), "evaluation_present_and_current")
+
+
+def test_a_metric_that_is_missing_fails():
+    judged = evaluation()
+    judged = edited(judged, metrics=[m.model_dump() for m in judged.metrics[:2]])
+    assert_only_fails(gate(judged), "metrics_present")
+    assert "bias" in line(gate(judged), "metrics_present").detail
+
+
+def test_a_prediction_that_is_not_a_number_fails():
+    units = np.where(np.arange(len(ACTUAL)) == 9, np.nan, guess()["units"])
+    assert_only_fails(gate(evaluation({"units": list(units)})), "metrics_present", "primary_metric")
+
+
+def test_an_infinite_prediction_fails():
+    units = np.where(np.arange(len(ACTUAL)) == 9, np.inf, guess()["units"])
+    verdict = gate(evaluation({"units": list(units)}))
+    assert line(verdict, "metrics_present").result == "fail"
+
+
+def test_an_undefined_metric_beside_the_primary_fails():
+    table = holdout().assign(actual=0.0)
+    verdict = gate(evaluation(table=table))
+    assert "wape" in line(verdict, "metrics_present").detail
+    assert line(verdict, "metrics_present").result == "fail"
+
+
+def test_too_few_rows_fail():
+    few = policy(models={"demand": {"enough_rows": {"minimum": len(ACTUAL) + 1}}})
+    assert_only_fails(gate(evaluation(), policy_=few), "enough_rows")
+    enough = policy(models={"demand": {"enough_rows": {"minimum": len(ACTUAL)}}})
+    assert gate(evaluation(), policy_=enough).verdict == "pass"
+
+
+def test_too_few_units_fail_however_many_rows():
+    table = holdout()
+    table["series"] = [f"s{row % 5}" for row in range(len(table))]
+    assert_only_fails(gate(evaluation(table=table)), "enough_units")
+
+
+def test_one_unit_has_no_interval_so_it_is_refused():
+    table = holdout().assign(series="all")
+    assert_only_fails(gate(evaluation(table=table)), "enough_units", "primary_metric")
+
+
+def test_a_first_version_that_loses_to_one_baseline_fails():
+    table = holdout()
+    table["baseline_mean"] = ACTUAL + 5.2 * np.random.default_rng(1).normal(size=len(ACTUAL))
+    verdict = gate(evaluation(table=table))
+    assert_only_fails(verdict, "primary_metric")
+    assert "does not clearly beat: mean" in line(verdict, "primary_metric").detail
+
+
+def better_but_not_clearly():
+    table = holdout()
+    table["baseline_mean"] = ACTUAL + 5.9 * np.random.default_rng(1).normal(size=len(ACTUAL))
+    judged = evaluation(table=table)
+    mean = next(d for d in judged.metrics[0].differences if d.against == "mean")
+    assert mean.difference > 0 > mean.interval[0]
+    return judged
+
+
+def test_the_policy_says_whether_the_interval_or_the_difference_must_be_better():
+    judged = better_but_not_clearly()
+    assert_only_fails(gate(judged), "primary_metric")
+    lenient = policy(
+        models={"demand": {"primary_metric": {"first_version": "difference", "tolerance": 0.03}}}
+    )
+    assert gate(judged, policy_=lenient).verdict == "pass"
+
+
+def test_a_policy_of_another_model_does_not_apply():
+    lenient = policy(
+        models={"other": {"primary_metric": {"first_version": "difference", "tolerance": 1}}}
+    )
+    assert_only_fails(gate(better_but_not_clearly(), policy_=lenient), "primary_metric")
+
+
+def test_a_later_version_may_be_as_good_as_the_champion_but_not_worse():
+    same = evaluation(guess(), guess())
+    assert gate(same, champion=contract()).verdict == "pass"
+    worse = evaluation(guess(6.0), guess(5.0))
+    assert_only_fails(gate(worse, champion=contract()), "primary_metric", "slices")
+
+
+def test_a_later_version_need_not_beat_baselines_and_is_held_to_the_champion():
+    table = holdout().assign(baseline_mean=ACTUAL)
+    judged = evaluation(guess(4.9), guess(5.0), table=table)
+    assert judged.against == "champion"
+    assert gate(judged, champion=contract()).verdict == "pass"
+
+
+def test_the_tolerance_is_a_share_of_the_champion():
+    judged = evaluation(guess(5.1), guess(5.0))
+    assert gate(judged, champion=contract()).verdict == "pass"
+    strict = policy(
+        models={"demand": {"primary_metric": {"first_version": "interval", "tolerance": 0.01}}}
+    )
+    assert_only_fails(gate(judged, policy_=strict, champion=contract()), "primary_metric")
+
+
+def test_a_champion_that_can_not_be_compared_leaves_the_baselines_to_decide():
+    judged = evaluation(champion_version=3, champion_problem="the champion needs the input x")
+    verdict = gate(judged, champion=contract())
+    assert "needs the input x" in line(verdict, "primary_metric").detail
+    table = holdout().assign(baseline_mean=ACTUAL)
+    lost = evaluation(table=table, champion_version=3, champion_problem="the champion needs x")
+    assert_only_fails(gate(lost, champion=contract()), "primary_metric", "slices")
+
+
+def with_worse_slice():
+    second = (holdout()["department"] == "B").to_numpy()
+    error = np.where(second, 5.0 * 1.3, 5.0 * 0.3)
+    return {"units": list(ACTUAL + error * (np.array(guess(1.0)["units"]) - ACTUAL))}
+
+
+def test_a_slice_made_worse_fails_though_the_whole_is_better():
+    judged = evaluation(with_worse_slice(), guess(5.0))
+    assert judged.verdict == "better"
+    verdict = gate(judged, champion=contract())
+    assert_only_fails(verdict, "slices")
+    assert "department B" in line(verdict, "slices").detail
+
+
+@pytest.mark.parametrize("key", ["minimum_rows", "minimum_units"])
+def test_a_slice_that_is_too_small_decides_nothing(key):
+    judged = evaluation(with_worse_slice(), guess(5.0))
+    settings = {**POLICY["defaults"]["slices"], key: 1000}
+    small = policy(models={"demand": {"slices": settings}})
+    assert gate(judged, policy_=small, champion=contract()).verdict == "pass"
+
+
+def test_a_floor_that_is_not_reached_or_not_reported_fails():
+    judged = evaluation()
+    assert_only_fails(gate(edited(judged, reported={"r2": 0.19})), "floors")
+    assert_only_fails(gate(edited(judged, reported={})), "floors")
+    assert gate(edited(judged, reported={"r2": 0.2})).verdict == "pass"
+
+
+@pytest.mark.parametrize("value", [9, 501, "many", None, 10.5, True])
+def test_a_parameter_out_of_range_fails(value):
+    verdict = gate(evaluation(), params={"train": {"trees": value}})
+    assert_only_fails(verdict, "parameters_in_range")
+    assert "train.trees" in line(verdict, "parameters_in_range").detail
+
+
+def test_a_parameter_that_is_gone_fails():
+    assert_only_fails(gate(evaluation(), params={"train": 3}), "parameters_in_range")
+
+
+def changed(part, name, **column):
+    return contract(**{part: {**CONTRACT[part], name: {**CONTRACT[part].get(name, {}), **column}}})
+
+
+BREAKING = {
+    "the output units is gone": contract(output={"sold": {"type": "number"}}),
+    "the output units is in boxes instead of units": changed("output", "units", unit="boxes"),
+    "the new input price is required": changed("input", "price", type="number"),
+    "the input units_last_week must now be at least 1": changed(
+        "input", "units_last_week", minimum=1
+    ),
+    "the input units_last_week must now be at most 900": changed(
+        "input", "units_last_week", maximum=900
+    ),
+    "the input units_last_week is integer instead of number": changed(
+        "input", "units_last_week", type="integer"
+    ),
+    "the input units_last_week is in boxes instead of units": changed(
+        "input", "units_last_week", unit="boxes"
+    ),
+    "the input department no longer takes B": changed("input", "department", categories=["A"]),
+    "the input promoted may no longer be missing": changed("input", "promoted", nullable=False),
+    "the input department is no longer accepted": contract(
+        input={k: v for k, v in CONTRACT["input"].items() if k != "department"}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", BREAKING)
+def test_a_contract_that_breaks_callers_fails(change):
+    assert change in breaking_changes(contract(), BREAKING[change])
+    verdict = gate(evaluation(guess(), guess()), BREAKING[change], champion=contract())
+    assert_only_fails(verdict, "contract_compatible")
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        changed("input", "price", type="number", nullable=True),
+        changed("input", "units_last_week", minimum=-5, maximum=2000),
+        changed("input", "department", categories=["A", "B", "C"]),
+        changed("output", "units", minimum=None),
+        contract(description="Another text."),
+    ],
+)
+def test_a_contract_that_only_allows_more_passes(new: ModelContract):
+    assert breaking_changes(contract(), new) == []
+
+
+WAIVER = {
+    "model": "demand",
+    "rule": "slices",
+    "reason": "Department B closes in April.",
+    "owner": "procurement",
+    "expires": "2026-03-01",
+}
+
+
+def waived(**changes):
+    judged = evaluation(with_worse_slice(), guess(5.0))
+    return gate(judged, policy_=policy(waivers=[{**WAIVER, **changes}]), champion=contract())
+
+
+def test_a_waiver_lets_one_rule_through_and_is_shown_with_its_reason():
+    verdict = waived()
+    assert verdict.verdict == "pass"
+    assert line(verdict, "slices").result == "waived"
+    assert "department B" in line(verdict, "slices").detail
+    assert "Department B closes in April." in line(verdict, "slices").detail
+
+
+@pytest.mark.parametrize(
+    "changes", [{"expires": "2026-02-28"}, {"model": "other"}, {"rule": "floors"}]
+)
+def test_a_waiver_that_expired_or_is_for_something_else_does_not_count(changes):
+    assert_only_fails(waived(**changes), "slices")
+
+
+def test_a_waiver_for_a_rule_that_holds_changes_nothing():
+    verdict = gate(evaluation(), policy_=policy(waivers=[WAIVER]))
+    assert line(verdict, "slices").result == "pass"
+
+
+def policy_file(tmp_path, content):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "models" / "demand").mkdir(parents=True)
+    (tmp_path / "models" / "demand" / "model.yaml").write_text("name: demand\n")
+    (tmp_path / "policies" / "promotion.yaml").write_text(yaml.safe_dump(content))
+    return Repository(tmp_path)
+
+
+def test_a_policy_file_is_read(tmp_path):
+    loaded = load_promotion_policy(policy_file(tmp_path, {**POLICY, "waivers": [WAIVER]}))
+    assert loaded == policy(waivers=[WAIVER])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"models": {"demnd": {}}}, "did you mean 'demand'"),
+        ({"models": {"demand": {"slice": {}}}}, "did you mean 'slices'"),
+        ({"waivers": [{**WAIVER, "model": "nobody"}]}, "there is no model 'nobody'"),
+        ({"waivers": [{**WAIVER, "rule": "metrics_present"}]}, "waivers.0.rule"),
+        ({"waivers": [{**WAIVER, "rule": "evaluation_present_and_current"}]}, "waivers.0.rule"),
+        ({"waivers": [{**WAIVER, "reason": " "}]}, "waivers.0.reason"),
+        ({"waivers": [{k: v for k, v in WAIVER.items() if k != "expires"}]}, "waivers.0.expires"),
+        ({"defaults": {}}, "defaults.enough_rows"),
+        ({"models": {"demand": {"enough_rows": {"minimum": 0}}}}, "enough_rows.minimum"),
+    ],
+)
+def test_a_policy_with_a_mistake_is_refused_by_name(tmp_path, change, said):
+    with pytest.raises(ProblemsError, match=r"policies/promotion.yaml:\d+") as error:
+        load_promotion_policy(policy_file(tmp_path, {**POLICY, **change}))
+    assert said in error.value.message
