@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ci.contract.dataset import load_dataset
 from ci.contract.deployment import load_deployment_policy
 from ci.contract.model import load_model_contract
+from ci.contract.monitoring import load_monitoring_policy
 from ci.contract.promotion import load_promotion_policy
 from ci.yaml_file import Problem, ProblemsError, read_yaml
 
@@ -42,9 +43,10 @@ def check(repository: Repository, name: str | None = None) -> list[Problem]:
 
 
 def _policies(repository: Repository) -> list[Problem]:
+    loaders = (load_promotion_policy, load_deployment_policy, load_monitoring_policy)
     return [
         problem
-        for load in (load_promotion_policy, load_deployment_policy)
+        for load in loaders
         for problem in _problems_of(lambda load=load: load(repository))  # type: ignore[misc]
     ]
 
@@ -130,8 +132,8 @@ def _parameters(
         parts = tuple(key.split("."))
         found, value = _value(file.data, parts)
         if not found:
-            problem = f"the parameter is missing; {contract_file} declares it."
-            problems.append(Problem(name, key, problem, file.line(parts)))
+            absent = f"the parameter is missing; {contract_file} declares it."
+            problems.append(Problem(name, key, absent, file.line(parts)))
         elif problem := parameter.problem_of(value):
             text = (
                 f"{problem} (found {value!r}); ask {parameter.owner} before you change its range."

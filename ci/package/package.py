@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ci.pipeline.candidate import Candidate
     from ci.repository import Repository
 
+LOCK = Path(__file__).parents[1] / "locks" / "serving.txt"
+
 
 @dataclass(frozen=True)
 class Packaged:
@@ -30,8 +32,8 @@ def package(repository: Repository, name: str) -> Packaged:
     """The Bento of the current candidate; one that exists already is not built again.
 
     Raises:
-        MlopsError: ``unknown_model``, ``bad_contract``, ``no_candidate`` or
-            ``outdated_candidate``.
+        MlopsError: ``unknown_model``, ``bad_contract``, ``no_candidate``,
+            ``outdated_candidate`` or ``build_failed``.
     """
     from bentos.build import bento_digest, build
 

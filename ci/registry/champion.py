@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.contract.model import ARTIFACT, read_model_contract
 from ci.errors import MlopsError
 from ci.registry.versions import PRODUCTION, by_alias
 
@@ -30,21 +29,23 @@ def servable(repository: Repository, version: Version) -> Servable:
     Raises:
         MlopsError: ``lost_bento``.
     """
+    from bentos.bundle import read_bundle
+    from ci.contract.model import ModelContract
     from ci.evaluate.candidate import Servable
     from ci.targets.local import bento_folder
 
     source = bento_folder(repository, version.bento) / "src"
-    if not (source / "model.yaml").is_file():
+    if not source.is_dir():
         raise MlopsError(
             "lost_bento",
             f"Version {version.version} of {version.model} is registered, but its Bento "
             f"{version.bento} is not in .mlops/bentoml; deploy the model again.",
         )
-    contract = read_model_contract(source / "model.yaml", f"{version.bento}: model.yaml")
+    bundle = read_bundle(source)
     return Servable(
-        predict_file=source / contract.predict_file,
-        artifact=source / ARTIFACT,
-        contract=contract,
+        predict_file=bundle.predict_file,
+        artifact=bundle.artifact,
+        contract=ModelContract.model_validate(bundle.contract),
         version=version.version,
         fingerprint=version.fingerprint,
     )

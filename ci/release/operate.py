@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ci.busy import only_one
 from ci.console import step
 from ci.contract.deployment import load_deployment_policy
-from ci.contract.model import read_model_contract
 from ci.errors import MlopsError
+from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
 from ci.targets import local
 
@@ -65,8 +65,7 @@ def rollback(repository: Repository, name: str) -> RolledBack:
                 f"{name} has no version before {live.version} to go back to; "
                 f"`mlops stop {name}` takes it out of service.",
             )
-        path = local.bento_folder(repository, previous.bento) / "src" / "model.yaml"
-        contract = read_model_contract(path, str(path))
+        contract = servable(repository, previous).contract
         with step(f"{name}: going back from version {live.version} to {previous.version}"):
             local.switch(repository, previous, contract.example_row(), policy.local)
         promote(repository, name, previous.version)

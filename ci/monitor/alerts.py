@@ -1,0 +1,85 @@
+"""The policy applied to measures: what is an alert, and what does it say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.contract.monitoring import AlertRule
+    from ci.monitor.measures import Measure
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One feature and method over all chunks.
+
+    ``value`` and ``threshold`` are those of ``chunk``, the chunk that lies furthest out;
+    ``chunks_over`` lists the chunks over the threshold; ``alert`` is the policy's word.
+    """
+
+    name: str
+    method: str
+    value: float | None
+    threshold: float | None
+    chunk: str
+    chunks_over: list[str]
+    alert: bool
+
+
+def signals(measures: Sequence[Measure], rule: AlertRule) -> list[Signal]:
+    """One signal a (name, method), alerts first, then as found."""
+    found = []
+    for (name, method), group in groupby(measures, key=lambda m: (m.name, m.method)):
+        rows = list(group)
+        worst = max(rows, key=excess)
+        over = [row.chunk for row in rows if row.alert]
+        alert = enough_in_a_row([row.alert for row in rows], rule)
+        signal = Signal(name, method, worst.value, _threshold(worst), worst.chunk, over, alert)
+        found.append(signal)
+    return sorted(found, key=lambda signal: not signal.alert)
+
+
+def enough_in_a_row(alerts: Sequence[bool], rule: AlertRule) -> bool:
+    """Whether ``rule.chunks`` of some ``rule.of`` chunks in a row are over the threshold."""
+    return any(sum(alerts[end : end + rule.of]) >= rule.chunks for end in range(len(alerts)))
+
+
+def excess(measure: Measure) -> float:
+    """How far out a chunk lies: 1 is at the threshold; above 1 is over it."""
+    threshold = _threshold(measure)
+    if measure.value is None or threshold is None:
+        return 1.5 if measure.alert else 0.0
+    if measure.lower is not None and measure.value < measure.lower:
+        return 1.0 + (measure.lower - measure.value) / (abs(measure.lower) or 1.0)
+    return measure.value / threshold if threshold > 0 else float(measure.alert) * 1.5
+
+
+def _threshold(measure: Measure) -> float | None:
+    if measure.lower is not None and measure.value is not None and measure.value < measure.lower:
+        return measure.lower
+    return measure.upper
+
+
+def is_alert(found: Sequence[Signal], rule: AlertRule) -> bool:
+    """Whether enough features raise an alert for the check to be one."""
+    return len({signal.name for signal in found if signal.alert}) >= rule.features
+
+
+def headline(model: str, found: Sequence[Signal], rule: AlertRule) -> str:
+    """The check in one sentence."""
+    names = list(dict.fromkeys(signal.name for signal in found if signal.alert))
+    watched = len({signal.name for signal in found})
+    if not is_alert(found, rule):
+        if not names:
+            return (
+                f"{model} sees the world that it was made for: none of {watched} columns drifted."
+            )
+        few = f"{', '.join(names)} drifted, fewer columns than the policy's {rule.features}"
+        return f"No alert for {model}: {few}."
+    over = [chunk for signal in found if signal.alert for chunk in signal.chunks_over]
+    when = f"between {min(over).split('/')[0]} and {max(over).split('/')[-1]}"
+    return f"Drift alert for {model}: {', '.join(names)} ({len(names)} of {watched}), {when}."

@@ -1,0 +1,97 @@
+"""The reference and the analysis period, with the model's predictions, as NannyML wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import MlopsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ci.contract.model import ModelContract, Monitoring
+    from ci.evaluate.candidate import Servable
+
+LEAST_REFERENCE_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Both periods: input columns, timestamp, output columns, target where the file has it."""
+
+    reference: pd.DataFrame
+    analysis: pd.DataFrame
+
+
+def read_periods(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> Periods:
+    """Read both files of the model in ``folder`` and let the model predict them.
+
+    Raises:
+        MlopsError: ``bad_period`` with file and column.
+    """
+    reference = _read(servable, rules, folder / rules.reference, log)
+    analysis = _read(servable, rules, folder / rules.analysis, log)
+    if len(reference) < LEAST_REFERENCE_ROWS:
+        problem = f"has {len(reference)} rows; a reference needs at least {LEAST_REFERENCE_ROWS}"
+        raise _bad(servable.contract, rules.reference, problem)
+    return Periods(reference, analysis)
+
+
+def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from ci.evaluate.predict import predict
+    from ci.evaluate.table import read_table
+
+    contract = servable.contract
+    shown = f"models/{contract.name}/{path.parent.name}/{path.name}"
+    if not path.is_file():
+        problem = f"is missing; type: mlops train {contract.name}"
+        raise MlopsError("bad_period", f"{shown} {problem}")
+    table = read_table(path, shown)
+    wanted = [*contract.input, rules.timestamp]
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
+    answers = predict(servable, table, shown, log)
+    frame = pd.DataFrame({name: _column(table[name], contract, name) for name in contract.input})
+    frame[rules.timestamp] = _times(table[rules.timestamp], contract, path.name)
+    for name, values in answers.items():
+        text = contract.output[name].type == "string"
+        frame[name] = pd.Series(values, dtype=object if text else "float64")
+    if rules.target and rules.target in table.columns:
+        frame[rules.target] = table[rules.target].to_numpy()
+    return frame.sort_values(rules.timestamp, kind="stable").reset_index(drop=True)
+
+
+def _column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.Series[Any]:
+    """Numbers as float64, the rest as plain objects: NannyML fails on pandas' string columns."""
+    import pandas as pd
+
+    if contract.input[name].type in ("number", "integer"):
+        return pd.to_numeric(column).astype("float64")
+    return column.astype(object).where(column.notna(), None)
+
+
+def _times(column: pd.Series[Any], contract: ModelContract, file: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    try:
+        times = pd.to_datetime(column, format="ISO8601")
+    except ValueError:
+        times = pd.Series([pd.NaT])
+    if times.isna().any():
+        problem = f"has a value in {column.name} that is no ISO date such as 2017-11-06"
+        raise _bad(contract, file, problem)
+    return times
+
+
+def _bad(contract: ModelContract, file: str, problem: str) -> MlopsError:
+    return MlopsError(
+        "bad_period",
+        f"models/{contract.name}: {file} {problem}; mend the script that writes it and type: "
+        f"mlops train {contract.name}",
+    )

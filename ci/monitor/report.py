@@ -1,0 +1,125 @@
+"""The drift report: one page for a manager, one picture for an issue."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from ci.files import write_whole
+from ci.monitor.alerts import excess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.contract.model import ModelContract
+    from ci.monitor.drift import Checked
+    from ci.monitor.measures import Measure
+
+# Below the threshold pale, above it red; the colours stay apart for colour-blind readers.
+SCALE = [[0, "#f2f4f7"], [0.499, "#9fc3e6"], [0.5, "#f4a582"], [1, "#b2182b"]]
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
+h1 { font-size: 1.4rem } .alert { color: #b2182b } .quiet { color: #1a7f37 }
+table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .6rem;
+border-bottom: 1px solid #d0d7de } td.number { font-variant-numeric: tabular-nums }
+"""
+
+
+def write_report(checked: Checked, measures: Sequence[Measure], contract: ModelContract) -> None:
+    """Write ``checked.report`` (HTML that needs no network) and ``checked.plot`` (PNG)."""
+    figure = _heat_map(checked, measures)
+    performance = _performance(checked, contract)
+    charts = [figure, *([performance] if performance else [])]
+    write_whole(checked.plot, figure.to_image(format="png", width=1100, scale=1.5))
+    write_whole(checked.report, _page(checked, contract, charts))
+
+
+def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
+    import plotly.graph_objects as go
+
+    names = [f"{s.name} ({s.method.replace('_', ' ')})" for s in checked.features]
+    keys = [(s.name, s.method) for s in checked.features]
+    chunks = sorted({measure.chunk for measure in measures})
+    found = {(m.name, m.method, m.chunk): m for m in measures}
+    cells = [[found.get((*key, chunk)) for chunk in chunks] for key in keys]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[None if m is None else min(excess(m), 2.0) for m in row] for row in cells],
+            x=[chunk.split("/")[0] for chunk in chunks],
+            y=names,
+            text=[
+                ["" if m is None or m.value is None else f"{m.value:.2g}" for m in row]
+                for row in cells
+            ],
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=2,
+            colorscale=SCALE,
+            xgap=2,
+            ygap=2,
+            colorbar={"title": "value / threshold", "tickvals": [0, 1, 2]},
+        )
+    )
+    figure.update_layout(
+        title=f"{checked.model}: which columns moved, chunk by chunk (red: over the threshold)",
+        template="plotly_white",
+        height=180 + 34 * len(names),
+        yaxis={"autorange": "reversed", "automargin": True},
+        xaxis={"title": "chunk begins", "type": "category"},
+    )
+    return figure
+
+
+def _performance(checked: Checked, contract: ModelContract) -> Any | None:
+    import plotly.graph_objects as go
+
+    lines = {kind: rows for kind, rows in checked.performance.items() if rows}
+    if not lines:
+        return None
+    figure = go.Figure()
+    for kind, rows in lines.items():
+        x = [row.chunk.split("/")[0] for row in rows]
+        figure.add_scatter(x=x, y=[row.value for row in rows], name=kind, mode="lines+markers")
+    first = next(iter(lines.values()))
+    for edge in (first[0].lower, first[0].upper):
+        if edge is not None:
+            figure.add_hline(edge, line_dash="dot", line_color="#b2182b")
+    figure.update_layout(
+        title=f"{checked.model}: {first[0].name} by chunk (dotted: the alarm limits)",
+        template="plotly_white",
+        height=380,
+        xaxis={"title": "chunk begins", "type": "category"},
+        yaxis={"title": f"{first[0].name}, {next(iter(contract.output.values())).unit or ''}"},
+    )
+    return figure
+
+
+def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> str:
+    shown = [
+        chart.to_html(full_html=False, include_plotlyjs="inline" if index == 0 else False)
+        for index, chart in enumerate(charts)
+    ]
+    tone = "alert" if checked.alert else "quiet"
+    version = f"version {checked.version}" if checked.version else "the candidate"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>Drift: {checked.model}</title>'
+        f"<style>{STYLE}</style><h1 class={tone}>{html.escape(checked.headline)}</h1>"
+        f"<p>{html.escape(contract.description)} Checked: {version}. Ask {contract.owner}.</p>"
+        f"{''.join(shown)}{_table(checked)}</html>"
+    )
+
+
+def _table(checked: Checked) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(s.name)}<td>{s.method.replace('_', ' ')}"
+        f"<td class=number>{_shown(s.value)}<td class=number>{_shown(s.threshold)}"
+        f"<td>{s.chunk.split('/')[0]}<td>{len(s.chunks_over)}<td>{'alert' if s.alert else ''}"
+        for s in checked.features
+    )
+    head = ["column", "method", "value", "threshold", "furthest out in", "chunks over", "alert"]
+    return f"<table><tr>{''.join(f'<th>{title}' for title in head)}{rows}</table>"
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
