@@ -66,9 +66,13 @@ def typed(texts: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | None]:
 
 def _cast(texts: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | None]:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
-        return texts.cast(arrow_type(kind)), None
+        values = texts.cast(arrow_type(kind))
+        if kind != "number" or pc.all(pc.is_finite(values)).as_py() is not False:
+            return values, None
+        return _cast_one_by_one(texts, kind)
     except pa.ArrowInvalid:  # the right form without a value: 2017-13-45, 1e999
         return _cast_one_by_one(texts, kind)
 
