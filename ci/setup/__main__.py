@@ -28,9 +28,11 @@ def set_up(root: Path) -> None:
         tools = (r.find(), julia.find(root))
         if environment.up_to_date(root) and all(tools):
             return
-        environment.install(root)
+        # What can be refused comes before what takes minutes.
+        environment.create(root)
         r.install(root)
         julia.install(root)
+        environment.install(root)
         environment.mark(root)
         say("Setup is complete.")
 

@@ -34,16 +34,23 @@ def mark(root: Path) -> None:
     _stamp(root).write_text(_digest(root), encoding="utf-8")
 
 
-def install(root: Path) -> None:
-    """Create or complete `.venv`; packages that are there in the locked version stay.
+def create(root: Path) -> None:
+    """Make `.venv` where there is none that works here.
 
     Raises:
-        MlopsError: no `venv` module, or pip failed.
+        MlopsError: no `venv` module, or it failed.
     """
-    venv = root / ".venv"
     _stamp(root).unlink(missing_ok=True)
-    if not _belongs_here(venv):
-        _create(venv)
+    if not _belongs_here(root / ".venv"):
+        _create(root / ".venv")
+
+
+def install(root: Path) -> None:
+    """Complete `.venv`; packages that are there in the locked version stay.
+
+    Raises:
+        MlopsError: pip failed.
+    """
     locks = {name: root / FOLDER / f"{name}.txt" for name in (FIRST, *REST)}
     count = len({pin for lock in locks.values() for pin in pins(lock.read_text()).items()})
     say(f"Python packages: {count} versions locked in {FOLDER}; the first time takes minutes.")

@@ -19,14 +19,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with what setup looks at, and an empty `.venv`."""
+    """A repository with what setup looks at, and an environment whose Python does nothing."""
     root = tmp_path / "repository"
     for folder in ("ci/setup", "ci/locks", ".venv/bin"):
         (root / folder).mkdir(parents=True)
     (root / "pyproject.toml").write_text("[project]\n")
     for name in ("dev", "serving", "platform", "monitoring"):
         (root / f"ci/locks/{name}.txt").write_text(f"{name}-package==1.0 --hash=sha256:0\n")
+    program(root / ".venv/bin/pip", f"#!{root}/.venv/bin/python\n")
+    program(root / ".venv/bin/python", "#!/bin/sh\n")
     return root
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def test_setup_needs_only_the_standard_library() -> None:
@@ -37,9 +44,7 @@ def test_setup_needs_only_the_standard_library() -> None:
 def test_without_python_3_11_one_sentence_says_what_to_install(tmp_path: Path) -> None:
     for name in ("dirname", "sh"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
-    other = tmp_path / "python3"
-    other.write_text("#!/bin/sh\nexit 1\n")
-    other.chmod(0o755)
+    program(tmp_path / "python3", "#!/bin/sh\nexit 1\n")
     result = subprocess.run(
         [tmp_path / "sh", ROOT / "ci/setup/setup.sh"],
         env={"PATH": str(tmp_path)},
@@ -99,25 +104,20 @@ def test_an_environment_made_elsewhere_is_made_anew(
 ) -> None:
     created: list[Path] = []
     monkeypatch.setattr(environment, "_create", created.append)
-    monkeypatch.setattr(environment, "_pip", lambda _root, _what, _arguments: None)
     programs = repository / ".venv/bin"
-    (programs / "python").symlink_to(sys.executable)
     (programs / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
-    environment.install(repository)
+    environment.create(repository)
     assert created == [repository / ".venv"]
     (programs / "pip").write_text(f"#!{programs}/python\n")
-    environment.install(repository)
+    environment.create(repository)
     assert created == [repository / ".venv"]
 
 
 def test_a_failing_pip_ends_setup_with_its_last_lines_and_one_sentence(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    programs = repository / ".venv/bin"
-    (programs / "pip").write_text(f"#!{programs}/python\n")
-    python = programs / "python"
-    python.write_text("#!/bin/sh\necho 'ERROR: no matching distribution'\nexit 1\n")
-    python.chmod(0o755)
+    python = repository / ".venv/bin/python"
+    program(python, "#!/bin/sh\necho 'ERROR: no matching distribution'\nexit 1\n")
     monkeypatch.setattr(setup, "__file__", str(repository / "ci/setup/__main__.py"))
     assert setup.main() == 1
     said = capfd.readouterr().err
@@ -132,16 +132,15 @@ def test_without_venv_and_apt_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
+    (repository / ".venv/bin/pip").unlink()
     with pytest.raises(MlopsError, match="Python's module venv is missing: install it"):
-        environment.install(repository)
+        environment.create(repository)
 
 
 def test_the_build_server_runs_the_test_command_and_passes_its_exit_code_on(
     tmp_path: Path,
 ) -> None:
-    make = tmp_path / "make"
-    make.write_text('#!/bin/sh\necho "make $* in $PWD"\nexit 7\n')
-    make.chmod(0o755)
+    program(tmp_path / "make", '#!/bin/sh\necho "make $* in $PWD"\nexit 7\n')
     result = subprocess.run(
         ["bash", str(ROOT / ".ci/run")],
         cwd=tmp_path,
@@ -158,7 +157,5 @@ def test_the_official_build_of_julia_is_found_without_being_on_the_path(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert julia.find(repository) is None
-    program = repository / ".venv/bin/julia"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert julia.find(repository) == str(program)
+    program(repository / ".venv/bin/julia", "#!/bin/sh\n")
+    assert julia.find(repository) == str(repository / ".venv/bin/julia")
