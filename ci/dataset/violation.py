@@ -32,7 +32,7 @@ class Violation:
         place = f"{self.dataset}/{self.table}" + (f", column {self.column}" if self.column else "")
         count = f"{self.rows:,} row{'' if self.rows == 1 else 's'}: " if self.rows else ""
         such = "; ".join(_row(example, self.column) for example in self.examples)
-        return f"{place}: {count}{self.expected} (rule {self.rule}" + (
+        return f"Bad data in {place}: {count}{self.expected} (rule {self.rule}" + (
             f"; such as {such})." if such else ")."
         )
 

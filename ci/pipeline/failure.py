@@ -17,6 +17,7 @@ _JULIA_FRAME = re.compile(
 _R_ERROR = re.compile(r"^Error(?P<where>[^\n]*?)\s?:\s*\n?\s*(?P<message>[^\n]+)$", re.MULTILINE)
 _R_PLACE = re.compile(r"(?P<file>[\w./-]+\.[rR])#(?P<line>\d+)")
 _R_PARSE = re.compile(r"(?P<file>[\w./-]+\.[rR]):(?P<line>\d+):\d+: (?P<message>[^\n]+)")
+_BAD_DATA = re.compile(r"^(?P<message>Bad data in .+?)\.?$", re.MULTILINE)
 _STAGE = re.compile(r"failed to reproduce '(?P<stage>[^']+)': (?P<message>.+)")
 _DVC = re.compile(r"^ERROR: (?P<message>.+)$", re.MULTILINE)
 
@@ -39,7 +40,7 @@ class Failure:
 
 def read_failure(log: str) -> Failure:
     """The failure that the tail of a pipeline's log tells of."""
-    for reader in (_python, _r, _julia):
+    for reader in (_bad_data, _python, _r, _julia):
         found = reader(log)
         if found:
             return found
@@ -48,6 +49,12 @@ def read_failure(log: str) -> Failure:
         return Failure(stage["message"].strip())
     lines = [line for line in log.splitlines() if line.strip()]
     return Failure(lines[-1].strip() if lines else "it printed nothing")
+
+
+def _bad_data(log: str) -> Failure | None:
+    """What `mlops data validate` said first, as the last command of a dataset's stage."""
+    found = _BAD_DATA.search(log) if "mlops data validate" in log else None
+    return Failure(found["message"]) if found else None
 
 
 def _python(log: str) -> Failure | None:

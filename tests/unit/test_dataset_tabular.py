@@ -35,6 +35,7 @@ def read(folder: Path, content: str | bytes, name: str = "in.csv") -> dict[str, 
         ("a,b\n1,x", {"a": ["1"], "b": ["x"]}),
         ("\n\na,b\n1,x\n\n", {"a": ["1"], "b": ["x"]}),
         ("a\tb\n1\tx,y\n", {"a": ["1"], "b": ["x,y"]}),
+        ("a;b,c\n1;x\n2;y\n", {"a": ["1", "2"], "b,c": ["x", "y"]}),
         ("a|b\n1|x\n", {"a": ["1"], "b": ["x"]}),
         (" a , b \n1,x\n", {"a": ["1"], "b": ["x"]}),
         ('a,b\n"x\ny","say ""hi"""\n', {"a": ["x\ny"], "b": ['say "hi"']}),
@@ -143,6 +144,12 @@ def test_late_in_a_large_file_still_counts(tmp_path: Path) -> None:
     with pytest.raises(MlopsError, match=r"column a: 1\.234 in row 2000001"):
         read(tmp_path, head + "1.234;x\n")
     assert read(tmp_path, head.encode() + "1;Müller\n".encode("cp1252"))["b"][-1] == "Müller"
+
+
+def test_line_breaks_in_cells_of_a_large_file(tmp_path: Path) -> None:
+    cell = "one\ntwo " + "x" * 1000
+    cells = read(tmp_path, "a,b\n" + f'1,"{cell}"\n' * 9000)["b"]
+    assert cells == [cell] * 9000
 
 
 def test_notes_say_what_was_decided(tmp_path: Path) -> None:

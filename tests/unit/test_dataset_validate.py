@@ -64,6 +64,7 @@ def summary(violations: list[Violation]) -> list[tuple[str | None, str, int]]:
 
 def test_good_data_breaks_nothing(tmp_path: Path) -> None:
     assert broken(tmp_path, GOOD) == []
+    assert broken(tmp_path, GOOD.replace("1.5", "10")) == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,9 @@ def test_examples_are_three_rows_with_their_numbers_and_without_personal_data(
     assert [example["row"] for example in violation.examples] == [3, 4, 5]
     assert violation.examples[0]["id"] == "3"
     sentence = violation.sentence()
-    assert sentence.startswith("d/t, column shop: 6 rows: none of the categories north, south")
+    assert sentence.startswith(
+        "Bad data in d/t, column shop: 6 rows: none of the categories north, south"
+    )
     assert "row 3: shop=west, id=3" in sentence
     assert "secret" not in sentence
 
