@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,12 @@ def remove(*paths: Path) -> None:
     run("rm", "-f", *map(str, paths))
 
 
+@cache
 def _prefix() -> list[str] | None:
+    """What goes before a command to run it as root; None when this user may not."""
     if os.geteuid() == 0:
         return []
-    return ["sudo"] if shutil.which("sudo") else None
+    if shutil.which("sudo") is None:
+        return None
+    asks = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode
+    return ["sudo"] if not asks or sys.stdin.isatty() else None

@@ -78,7 +78,8 @@ def _lacking(names: list[str]) -> list[str]:
 
 def _package_advice(names: list[str]) -> str:
     quoted = ", ".join(f'"{name}"' for name in names)
+    debian = " ".join(f"r-cran-{name.lower()}" for name in names)
     return (
-        f"R lacks {', '.join(names)}: install with "
-        f"`Rscript -e 'install.packages(c({quoted}))'`, then type `make setup` again."
+        f"R lacks {', '.join(names)}: install with `sudo apt-get install {debian}` (Debian and "
+        f"Ubuntu) or `Rscript -e 'install.packages(c({quoted}))'`, then type `make setup` again."
     )

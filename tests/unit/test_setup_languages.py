@@ -57,15 +57,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with a folder of programs on its PATH and nothing of its own in it."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("env", "rm", "sh", "tar", "tee", "gzip"):
+    for name in ("env", "gzip", "rm", "sh", "tar", "tee", "true"):
         (programs / name).symlink_to(f"/bin/{name}")
-    program(programs / "sudo", '#!/bin/sh\nexec "$@"\n')
+    program(programs / "sudo", '#!/bin/sh\n[ "$1" != -n ] || shift\nexec "$@"\n')
     (tmp_path / "repository/.venv/bin").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(julia, "SITE", NOWHERE)
     monkeypatch.setattr(julia, "SOURCE", tmp_path / "julia.sources")
     monkeypatch.setattr(julia, "PREFERENCES", tmp_path / "julia.pref")
     apt.fetch_lists.cache_clear()
+    apt._prefix.cache_clear()
     return tmp_path
 
 
@@ -135,6 +136,19 @@ def test_r_that_cannot_be_installed_is_one_sentence_with_what_to_type(machine: P
     assert caught.value.message == r.ADVICE
 
 
+def test_a_user_whom_sudo_would_ask_for_a_password_is_told_what_to_type(
+    debian: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program(debian / "bin/sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    monkeypatch.setattr(apt.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(apt.sys, "stdin", io.StringIO())
+    with pytest.raises(MlopsError) as caught:
+        r.install(debian / "repository")
+    assert caught.value.message == r.ADVICE
+    assert capfd.readouterr().err == ""
+    assert not (debian / "log").exists()
+
+
 def test_r_that_is_still_too_old_afterwards_is_refused(debian: Path) -> None:
     program(debian / "bin/apt-get", "#!/bin/sh\n")
     program(debian / "bin/Rscript", "#!/bin/sh\necho 'Rscript (R) version 3.6.3'\n")
@@ -167,8 +181,9 @@ def test_an_r_package_that_cannot_be_had_is_one_sentence_with_what_to_type(
     with pytest.raises(MlopsError) as caught:
         r.install(needs_a_package / "repository")
     assert caught.value.message == (
-        "R lacks data.table: install with `Rscript -e 'install.packages(c(\"data.table\"))'`, "
-        "then type `make setup` again."
+        "R lacks data.table: install with `sudo apt-get install r-cran-data.table` (Debian and "
+        "Ubuntu) or `Rscript -e 'install.packages(c(\"data.table\"))'`, then type `make setup` "
+        "again."
     )
 
 
