@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ci.busy import only_one
 from ci.console import say, step
 from ci.contract.model import load_model_contract
+from ci.dataset.ready import ensure_valid
 from ci.errors import MlopsError
 from ci.files import read_yaml_quickly
 from ci.fingerprint import fingerprint, inputs
@@ -34,7 +35,8 @@ def train(repository: Repository, name: str) -> Candidate:
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``missing_toolchain``, ``busy``,
-            ``pipeline_failed``, ``no_artifact``, ``missing_output`` or ``bad_metrics``.
+            ``bad_data``, ``pipeline_failed``, ``no_artifact``, ``missing_output`` or
+            ``bad_metrics``.
     """
     contract = load_model_contract(repository, name)
     if not (repository.model_dir(name) / "dvc.yaml").is_file():
@@ -75,6 +77,8 @@ def _run(repository: Repository, contract: ModelContract) -> Candidate:
     name = contract.name
     begin = time.monotonic()
     log = repository.state_dir / "logs" / f"train-{name}.log"
+    for dataset in contract.datasets:
+        ensure_valid(repository, dataset)
     say(f"{name}: running its pipeline (DVC) …")
     reproduce(repository, f"models/{name}/dvc.yaml", log)
     seconds = time.monotonic() - begin

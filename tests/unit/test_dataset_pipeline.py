@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ci.dataset.add import add_dataset
 from ci.errors import MlopsError
 from ci.pipeline.dvc import reproduce
+from ci.pipeline.train import train
 from ci.repository import Repository
-from tests.support.repositories import commit_all, new_repository
+from tests.support.repositories import commit_all, new_repository, write_model
 
 DATASET = {
     **dict.fromkeys(("description", "source", "licence", "retention"), "x"),
@@ -78,3 +80,19 @@ def test_the_model_is_made_from_good_data_only(repository: Repository) -> None:
     ingest(repository, "4")
     reproduce(repository, "models/m/dvc.yaml", log)
     assert made.read_text() == "shop,units\nnorth,3\nsouth,4\n"
+
+
+def test_data_that_was_brought_in_and_edited_is_checked_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = new_repository(tmp_path / "repository")
+    (tmp_path / "sales.csv").write_text("shop,units\nnorth,3\nsouth,4\n")
+    monkeypatch.chdir(repository.root)
+    add_dataset(repository, tmp_path / "sales.csv", "sales", "procurement")
+    write_model(repository, "m")
+    table = repository.data_dir / "sales/tables/sales.csv"
+    table.write_text("shop,units\nnorth,3\nsouth,many\n")
+    with pytest.raises(MlopsError, match="column units: 1 row: no integer") as caught:
+        train(repository, "m")
+    assert caught.value.code == "bad_data"
+    assert not (repository.root / "models/m/dvc.lock").exists()
