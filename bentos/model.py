@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,16 +45,24 @@ class ServedModel:
             log=_own_log(),
         )
 
-    async def start(self) -> None:
-        """Start the workers and have each predict the contract's example once.
+    def begin(self) -> None:
+        """Start the workers and have each predict the contract's example once, in a thread.
+
+        A worker loads its model while BentoML is imported.
+        """
+        columns = {name: [value] for name, value in self.bundle.example_row().items()}
+        example = to_frame(self.bundle.inputs, columns)
+        self._threads = ThreadPoolExecutor(1, "model-start")
+        self._begun = self._threads.submit(self._start, example)
+
+    async def started(self) -> None:
+        """Wait for the end of what `begin` began.
 
         Does not raise where the model is at fault: the service then lives, is never ready, and
         says why, instead of being started again for ever.
         """
-        columns = {name: [value] for name, value in self.bundle.example_row().items()}
-        example = to_frame(self.bundle.inputs, columns)
         try:
-            await asyncio.to_thread(self._start, example)
+            await asyncio.wrap_future(self._begun)
             self.failure = None
         except RunnerError as error:
             self.failure = error.message
@@ -70,6 +79,7 @@ class ServedModel:
     async def stop(self) -> None:
         """End the workers."""
         await asyncio.to_thread(self._pool.close)
+        self._threads.shutdown()
 
     def alive(self) -> int:
         """How many workers can answer."""

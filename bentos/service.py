@@ -33,10 +33,13 @@ class ModelService(Service[Any]):  # type: ignore[misc]  # BentoML has no types 
     """A service whose requests reach our application before BentoML's."""
 
     def to_asgi(self, is_main: bool = True) -> ASGI:
-        """Our application around BentoML's."""
+        """Our application around BentoML's; the model's workers begin to load meanwhile."""
+        model = served_model()
+        model.begin()
+        inner = super().to_asgi(is_main)
         from bentos.app import Application
 
-        return Application(served_model(), super().to_asgi(is_main))
+        return Application(model, inner)
 
 
 @bentoml.service(
@@ -46,13 +49,13 @@ class ModelService(Service[Any]):  # type: ignore[misc]  # BentoML has no types 
     logging={"access": {"enabled": False}},
 )
 class Model:
-    """Starts the model's workers before the first request and ends them after the last."""
+    """Waits for the model's workers before the first request and ends them after the last."""
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
-        """Load and warm up the model."""
+        """Be ready only when the model is loaded and warm."""
         _end_with_parent()
-        await served_model().start()
+        await served_model().started()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
