@@ -68,7 +68,7 @@ class DatasetColumn(Contract):
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
         if self.categories is not None and self.type != "string":
-            raise ValueError(f"categories do not apply to a {self.type} column")
+            raise ValueError(f"categories are for string columns, and this one is {self.type}")
         if self.categories is not None and len(set(self.categories)) < len(self.categories):
             raise ValueError("a category is written twice")
         return self

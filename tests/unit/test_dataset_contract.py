@@ -61,7 +61,7 @@ def test_a_valid_contract_is_read_with_its_defaults(tmp_path: Path) -> None:
         (column(type="int"), "columns.id.type"),
         (column(type="string", minimum=1), "minimum and maximum do not apply to a string column"),
         (column(type="number", minimum=2, maximum=1), "minimum 2 is above maximum 1"),
-        (column(type="integer", categories=["a"]), "categories do not apply to a integer column"),
+        (column(type="integer", categories=["a"]), "categories are for string columns"),
         (column(type="string", categories=["a", "a"]), "a category is written twice"),
         (column(type="string", missing=1.5), "columns.id.missing"),
         (table(file="../other/x.csv"), "stays inside it"),
