@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TEXT_LIMIT = 300
-LABEL_LIMIT = 24
+LABEL_LIMIT = 32
 GAP = "\u200b"  # splits a mention or an address, and can't be seen
 SPECIAL = re.compile(r"([\\`*_\[\]|~$!])")
 LINKS = re.compile(r"(?i)(@|#|://|www(?=\.)|mailto(?=:)|gh(?=-\d))")
@@ -26,6 +26,11 @@ def plain(value: object, limit: int = TEXT_LIMIT) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = SPECIAL.sub(r"\\\1", text)
     return re.sub(r"&(?!(amp|lt|gt);)", "&amp;", LINKS.sub(rf"\1{GAP}", text))
+
+
+def name(value: str) -> str:
+    """The name of a column or baseline as words: ``household_id`` is "household id"."""
+    return plain(value.replace("_", " "), 80)
 
 
 def _is_shown(letter: str) -> bool:
@@ -92,4 +97,4 @@ def _quoted(text: str, limit: int) -> str:
 
 
 def _value(number: float) -> str:
-    return f"{number:.6f}".rstrip("0").rstrip(".")
+    return f"{float(f'{number:.4g}'):.8f}".rstrip("0").rstrip(".")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.evaluate.metrics import METRICS
 from ci.evaluate.words import amount, gain, span, unit_of
-from ci.report.markdown import Chart, details, plain, table
+from ci.report.markdown import Chart, details, name, plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def blocks(subject: Subject) -> list[Block]:
         ("charts", 4, _charts),
         ("rules", 3, _rules),
     ]
-    made = [Block(name, rank, write(subject)) for name, rank, write in parts]
+    made = [Block(part, rank, write(subject)) for part, rank, write in parts]
     return [block for block in made if block.text]
 
 
@@ -111,7 +111,7 @@ def _in_words(verdict: str) -> str:
 def _against(judgement: Judgement, difference: Difference) -> str:
     if difference.kind == "champion":
         return f"the champion (version {judgement.evaluation.origin.champion_version})"
-    return f"the best baseline, {plain(difference.against)}"
+    return f"the best baseline, {name(difference.against)}"
 
 
 def _verdict(subject: Subject) -> str:
@@ -126,8 +126,8 @@ def _verdict(subject: Subject) -> str:
     return (
         f"## {plain(contract.name)}\n\n{headline(judgement)}\n\n"
         f"{plain(contract.description)} Owner: {plain(contract.owner)}. Judged on {found.rows:,} "
-        f"rows with {found.units:,} different values of {plain(found.unit)}, which the model has "
-        f"not been trained on.{note}"
+        f"rows kept aside for this, with {found.units:,} different values of "
+        f"{name(found.unit)}.{note}"
     )
 
 
@@ -135,7 +135,7 @@ def _metrics(subject: Subject) -> str:
     judgement = subject.judgement
     found, contract = judgement.evaluation, judgement.contract
     rival = found.rival(found.metrics[0])
-    other = "champion" if rival.kind == "champion" else f"best baseline: {plain(rival.against)}"
+    other = "champion" if rival.kind == "champion" else f"best baseline: {name(rival.against)}"
     rows = []
     for result in found.metrics:
         metric = METRICS[result.metric]
@@ -154,7 +154,7 @@ def _metrics(subject: Subject) -> str:
     header = ["what is measured", other, "candidate", "difference", "95 % interval", "in words"]
     text = (
         "The first line decides. The interval says how large the difference could be, had other "
-        f"values of {plain(found.unit)} been looked at; where it holds both better and worse, "
+        f"values of {name(found.unit)} been looked at; where it holds both better and worse, "
         "chance alone could explain the difference."
     )
     return f"### How good it is\n\n{table(header, rows)}\n\n{text}{_baselines(judgement)}"
@@ -174,7 +174,7 @@ def _word(verdict: str) -> str:
 def _baselines(judgement: Judgement) -> str:
     found, contract = judgement.evaluation, judgement.contract
     parts = [
-        f"{plain(d.against)} {plain(amount(contract, found.metric, d.value))}: the candidate is "
+        f"{name(d.against)} {plain(amount(contract, found.metric, d.value))}: the candidate is "
         f"{plain(gain(contract, found.metric, d.difference))}, {_in_words(d.verdict)}"
         for d in found.metrics[0].differences
         if d.kind == "baseline"
@@ -194,8 +194,8 @@ def _checks(subject: Subject) -> str:
         agrees = other.verdict == main.verdict
         start = "This agrees" if agrees else "**Take care: this does not agree**"
         lines.append(
-            f"- Counted by {plain(check.unit)} ({check.units:,} different values): {said}, so "
-            f"**{_word(other.verdict)}**. {start} with {plain(found.unit)} "
+            f"- Counted by {name(check.unit)} ({check.units:,} different values): {said}, so "
+            f"**{_word(other.verdict)}**. {start} with {name(found.unit)} "
             f"({_word(main.verdict)}), which decides."
         )
     return "### Counted in other ways\n\n" + "\n".join(lines) if lines else ""
@@ -208,14 +208,14 @@ def _slices(subject: Subject) -> str:
         return ""
     worse = [s for s in found.slices if s.verdict == "worse"]
     worse.sort(key=lambda s: (s.difference or 0) / (abs(s.rival or 0) or 1))
-    against = plain(worse[0].against) if worse else ""
+    against = name(worse[0].against) if worse else ""
     heading = "### Parts made worse\n\n"
     if not worse:
         text = f"None of the {len(found.slices)} parts looked at is clearly worse."
         return f"{heading}{text}{_unseen(found.slices_left_out)}"
     rows = [
         [
-            f"{plain(s.column)} = {plain(s.value, 60)}",
+            f"{name(s.column)} = {plain(s.value, 60)}",
             f"{s.rows:,}",
             plain(amount(contract, found.metric, s.rival)),
             plain(amount(contract, found.metric, s.candidate)),
@@ -232,7 +232,7 @@ def _slices(subject: Subject) -> str:
 
 def _unseen(left_out: dict[str, int]) -> str:
     return "".join(
-        f" {count:,} small values of {plain(column)} were not looked at."
+        f" {count:,} small values of {name(column)} were not looked at."
         for column, count in left_out.items()
     )
 
@@ -299,8 +299,8 @@ def _overall(judgement: Judgement) -> str | None:
     bars = {"candidate": found.candidate}
     if found.champion is not None:
         bars[f"champion v{found.origin.champion_version}"] = found.champion
-    bars |= {f"baseline {name}": value for name, value in found.baselines.items()}
-    known = {name: _height(found.metric, v) for name, v in bars.items() if v is not None}
+    bars |= {key.replace("_", " "): value for key, value in found.baselines.items()}
+    known = {key: _height(found.metric, v) for key, v in bars.items() if v is not None}
     if len(known) < 2:
         return None
     names = list(known)[:BARS]
@@ -310,20 +310,22 @@ def _overall(judgement: Judgement) -> str | None:
 def _by_slice(judgement: Judgement) -> str | None:
     found = judgement.evaluation
     known = [s for s in found.slices if s.candidate is not None and s.rival is not None]
-    known = sorted(known, key=lambda s: -s.rows)[:BARS]
+    largest = sorted(known, key=lambda s: -s.rows)[:BARS]
+    known = [s for s in known if s in largest]  # in the order of the file, column by column
     if len(known) < 2:
         return None
+    one = len({s.column for s in known}) == 1
     chart = Chart(
-        f"By part: bars candidate, line {known[0].against}",
+        f"By part: bars candidate, line {known[0].against.replace('_', ' ')}",
         _axis(judgement),
-        [s.value for s in known],
+        [s.value if one else f"{s.column}: {s.value}".replace("_", " ") for s in known],
         [_height(found.metric, s.candidate) for s in known],
         [_height(found.metric, s.rival) for s in known],
         horizontal=True,
     )
     return (
         f"{chart.mermaid()}\n\nThe {len(known)} largest parts. Bars: candidate; line: "
-        f"{plain(known[0].against)}; {METRICS[found.metric].direction()}."
+        f"{name(known[0].against)}; {METRICS[found.metric].direction()}."
     )
 
 
@@ -343,7 +345,7 @@ def _height(metric: str, value: float | None) -> float:
 
 def _merging(subject: Subject) -> str:
     verdict, live = subject.judgement.verdict, subject.judgement.champion
-    name = plain(subject.judgement.contract.name)
+    model = plain(subject.judgement.contract.name)
     if verdict.verdict == "fail":
         what = (
             f"The deployment refuses this candidate: version {live.version} stays live."
@@ -355,6 +357,6 @@ def _merging(subject: Subject) -> str:
     else:
         what = (
             f"This candidate is registered as the next version and replaces version "
-            f"{live.version}, which is kept: `mlops rollback {name}` brings it back."
+            f"{live.version}, which is kept: `mlops rollback {model}` brings it back."
         )
     return f"### What merging will do\n\n{what}"
