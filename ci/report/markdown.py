@@ -14,7 +14,7 @@ TEXT_LIMIT = 300
 LABEL_LIMIT = 32
 GAP = "\u200b"  # splits a mention or an address, and can't be seen
 SPECIAL = re.compile(r"([\\`*_\[\]|~$!])")
-LINKS = re.compile(r"(?i)(@|#|://|www(?=\.)|mailto(?=:)|gh(?=-\d))")
+LINKS = re.compile(r"(?i)(@|#|:(?=//)|www(?=\.)|mailto(?=:)|gh(?=-\d))")
 
 
 def plain(value: object, limit: int = TEXT_LIMIT) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ci.console import say
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LIMIT = 59_000  # GitHub refuses a comment of more than 65,536 characters
 LISTED = 100
 NAMES_LIMIT = 20_000
+PASS_LATER = 3
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,16 @@ def render(subjects: Sequence[Subject | Unjudged]) -> str:
     """The report as Markdown, at most ``LIMIT`` characters however many models there are."""
     ordered = sorted(subjects, key=_urgency)
     opening = _opening(ordered) if len(ordered) > 1 else ""
-    parts = [(subject, block) for subject in ordered for block in _blocks(subject)]
+    parts = [block for subject in ordered for block in _blocks(subject)]
     room = LIMIT - len(opening) - 1_000
     kept: set[int] = set()
-    for index in sorted(range(len(parts)), key=lambda i: parts[i][1].rank):
-        size = len(parts[index][1].text) + 2
+    for index in sorted(range(len(parts)), key=lambda i: parts[i].rank):
+        size = len(parts[index].text) + 2
         if size <= room:
             room -= size
             kept.add(index)
-    texts = [parts[index][1].text for index in sorted(kept)]
-    left_out = [block for index, (_, block) in enumerate(parts) if index not in kept]
+    texts = [parts[index].text for index in sorted(kept)]
+    left_out = [block for index, block in enumerate(parts) if index not in kept]
     return "\n\n".join(part for part in [opening, *texts, _left_out(left_out)] if part) + "\n"
 
 
@@ -95,8 +96,10 @@ def _urgency(subject: Subject | Unjudged) -> int:
 
 
 def _blocks(subject: Subject | Unjudged) -> list[Block]:
+    """A model's parts; what stands in the way of a merge is kept before what does not."""
     if isinstance(subject, Subject):
-        return blocks(subject)
+        later = PASS_LATER if subject.judgement.verdict.verdict == "pass" else 0
+        return [replace(block, rank=block.rank + later) for block in blocks(subject)]
     text = f"## {plain(subject.name)}\n\n**Not judged.** {plain(subject.reason, 600)}"
     return [Block("verdict", 0, text)]
 
