@@ -91,8 +91,20 @@ def primary_metric(case: Judged) -> Result:
     differences = case.evaluation.metrics[0].differences
     champion = next((d for d in differences if d.kind == "champion"), None)
     if champion is not None:
-        return _against_champion(case, champion)
-    return _against_baselines(case, [d for d in differences if d.kind == "baseline"])
+        result = _against_champion(case, champion)
+    else:
+        result = _against_baselines(case, [d for d in differences if d.kind == "baseline"])
+    return Result(result.holds, f"{result.detail}{_disagreement(case)}")
+
+
+def _disagreement(case: Judged) -> str:
+    """What other bootstrap units say where they differ: it decides nothing and is not hidden."""
+    said = []
+    for check in case.evaluation.checks:
+        other = case.evaluation.rival(check)
+        if other.verdict != case.evaluation.verdict:
+            said.append(f" Counted by {check.unit} the finding is: {other.verdict}.")
+    return "".join(said)
 
 
 def _against_champion(case: Judged, difference: Difference) -> Result:

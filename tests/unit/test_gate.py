@@ -175,6 +175,17 @@ def test_a_champion_that_can_not_be_compared_leaves_the_baselines_to_decide():
     assert_only_fails(gate(lost, champion=contract()), "primary_metric", "slices")
 
 
+def test_other_units_decide_nothing_and_are_not_hidden():
+    table = holdout()
+    week = table["week"].to_numpy()
+    error = np.where(week == 0, 0.0, 9.1)
+    units = ACTUAL + error * (np.array(guess(1.0)["units"]) - ACTUAL)
+    judged = evaluation({"units": list(units)}, guess(9.0))
+    found = line(gate(judged, champion=contract()), "primary_metric")
+    assert found.result == "pass"
+    assert found.detail.endswith("Counted by week the finding is: no clear difference.")
+
+
 def with_worse_slice():
     second = (holdout()["department"] == "B").to_numpy()
     error = np.where(second, 5.0 * 1.3, 5.0 * 0.3)
