@@ -23,7 +23,8 @@ def main(command: list[str]) -> int:
 
 
 def _kill_group_at_end_of_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # the descriptor itself: a buffered reader would block the exit
+        pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
