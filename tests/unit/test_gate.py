@@ -340,3 +340,10 @@ def test_a_policy_with_a_mistake_is_refused_by_name(tmp_path, change, said):
     with pytest.raises(ProblemsError, match=r"policies/promotion.yaml:\d+") as error:
         load_promotion_policy(policy_file(tmp_path, {**POLICY, **change}))
     assert said in error.value.message
+
+
+def test_the_lower_end_of_the_interval_decides_against_the_champion():
+    other = list(ACTUAL + 5.2 * np.random.default_rng(1).normal(size=len(ACTUAL)))
+    judged = evaluation(guess(4.6), {"units": other})
+    assert judged.difference > -0.03 * judged.champion > judged.interval[0]
+    assert line(gate(judged, champion=contract()), "primary_metric").result == "fail"
