@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 CODE = Path(__file__).resolve().parent
 CODE_SUFFIXES = (".py", ".R", ".jl")
 BENTO_FILE = "bento.yaml"
+STAGING_PREFIX = "build-"
+ABANDONED_SECONDS = 3600
 CREATION_TIME = b"creation_time:"
 BUILD_SCRIPT = """
 import sys, bentoml
-name, version, context, *pins = sys.argv[1:]
+name, version, context, description, *pins = sys.argv[1:]
 bentoml.build(
     "bentos.service:Model", name=name, version=version, build_ctx=context, include=["**"],
-    description="file:DESCRIPTION.md",
+    description=description,
     python={"packages": pins, "lock_packages": False},
 )
 """
@@ -59,17 +62,20 @@ def build(
     if (target / BENTO_FILE).is_file():
         return target
     store.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="build-", dir=store) as directory:
+    _remove_abandoned(store)
+    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=store) as directory:
         staging = Path(directory)
         context = staging / "context"
         _copy_model(context / MODEL_DIRECTORY, folder, sources, artifact)
         _copy_code(context / CODE.name)
         contract_text = json.dumps(contract, indent=2, ensure_ascii=False) + "\n"
         (context / CONTRACT_FILE).write_text(contract_text, encoding="utf-8")
-        (context / "DESCRIPTION.md").write_text(f"{contract['description']}\n", encoding="utf-8")
         shutil.copyfile(requirements, context / "requirements.txt")
         home = staging / "home"
-        _run_bentoml(home, [name, version, str(context), *_pins(requirements)], context)
+        # BentoML takes "file:..." for a path: the name before it keeps the text a text.
+        description = f"{name}: {contract['description']}"
+        arguments = [name, version, str(context), description, *_pins(requirements)]
+        _run_bentoml(home, arguments, context)
         _move(home / "bentos" / name / version, target)
     return target
 
@@ -82,6 +88,13 @@ def bento_digest(bento: Path) -> str:
             content = _timeless(path) if path == bento / BENTO_FILE else _file_digest(path)
             digest.update(f"{path.relative_to(bento).as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def _remove_abandoned(store: Path) -> None:
+    """Delete what builds left that were killed; one that still runs is younger."""
+    for staging in store.glob(f"{STAGING_PREFIX}*"):
+        if time.time() - staging.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _timeless(path: Path) -> str:

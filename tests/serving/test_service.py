@@ -278,6 +278,7 @@ def test_sigterm_answers_what_was_begun_and_leaves_nothing_behind(bentos, start,
     service.process.terminate()
     call.join()
     assert answers[0].json()["predictions"] == [7.0]
+    assert service.log.read_text().count("a slow call") == 1  # no worker died and was replaced
     service.process.wait(20)
     assert psutil.wait_procs(family, timeout=10)[1] == []
 

@@ -38,6 +38,7 @@ def predict(model, rows):
     if mode == "hang":
         time.sleep(600)
     if mode == "slow":
+        print("a slow call", flush=True)
         time.sleep(1)
     if mode == "die":
         os._exit(3)
@@ -53,7 +54,10 @@ predict_rows <- function(model, rows) {
   mode <- rows$mode[1]
   if (mode == "raise") stop("a secret of the model")
   if (mode == "hang") Sys.sleep(600)
-  if (mode == "slow") Sys.sleep(1)
+  if (mode == "slow") {
+    cat("a slow call\n")
+    Sys.sleep(1)
+  }
   if (mode == "die") quit(status = 3)
   y <- model * rows$x + ifelse(is.na(rows$n), 0, rows$n)
   if (mode == "nan") y <- y * NaN
@@ -67,7 +71,11 @@ function predict_rows(model, rows)
     mode = rows.mode[1]
     mode == "raise" && error("a secret of the model")
     mode == "hang" && sleep(600)
-    mode == "slow" && sleep(1)
+    if mode == "slow"
+        println("a slow call")
+        flush(stdout)
+        sleep(1)
+    end
     mode == "die" && exit(3)
     y = model .* rows.x .+ coalesce.(rows.n, 0)
     mode == "nan" && (y = y .* NaN)
@@ -79,7 +87,7 @@ end
 
 def contract(language: str, **serving: Any) -> dict[str, Any]:
     """The contract of the tiny model, as `contract.json` has it."""
-    limits = {"timeout_seconds": 3, "max_rows": 1000, "max_body_bytes": 200_000} | serving
+    limits = {"timeout_seconds": 6, "max_rows": 1000, "max_body_bytes": 200_000} | serving
     model = ModelContract.model_validate(
         {
             "name": f"tiny-{language}",
