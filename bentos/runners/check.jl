@@ -7,14 +7,24 @@ is_problem(part) = part isa Expr && part.head in (:error, :incomplete)
 
 text_of(problem) = problem isa Exception ? sprint(showerror, problem) : string(problem)
 
-# A part of a file that does not parse is preceded by its line.
-function syntax_problem(parts)
-    line = 1
-    for part in parts
-        part isa LineNumberNode && (line = part.line)
+# Where the next statement starts, past blank space and comments.
+function next_start(code, position)
+    gap = match(r"\G(?:\s|;|#=(?s:.*?)=#|#[^\n]*)*", code, position)
+    return position + ncodeunits(gap.match)
+end
+
+# The statements of a file, or a text that says which of them does not parse.
+function statements(code)
+    parts = Any[]
+    position = next_start(code, 1)
+    while position <= ncodeunits(code)
+        line = count(==('\n'), SubString(code, 1, prevind(code, position))) + 1
+        part, position = Meta.parse(code, position; raise = false)
         is_problem(part) && return "$(basename(FILE)), line $line: $(text_of(part.args[1]))"
+        append!(parts, part isa Expr && part.head == :toplevel ? part.args : [part])
+        position = next_start(code, position)
     end
-    return nothing
+    return parts
 end
 
 defined_name(part::Symbol) = part
@@ -30,10 +40,8 @@ includes_others(part::Expr) =
     (part.head == :call && part.args[1] == :include) || any(includes_others, part.args)
 
 function answer()
-    parsed = Base.parse_input_line(read(FILE, String); filename = FILE)
-    parts = parsed isa Expr && parsed.head == :toplevel ? parsed.args : Any[parsed]
-    problem = syntax_problem(parts)
-    problem === nothing || return problem
+    parts = statements(read(FILE, String))
+    parts isa String && return parts
     absent = setdiff(NEEDED, map(defined_name, parts))
     isempty(absent) || any(includes_others, parts) && return ""
     return isempty(absent) ? "" : "missing: $(join(absent, ' '))"

@@ -71,6 +71,9 @@ class Worker:
                 worker_environment(self.scratch),
                 log,
             )
+        except OSError:
+            self._release()
+            raise
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
@@ -149,13 +152,15 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def bury(self) -> str:
-        """After `kill`: wait for the end, free everything, and say how the process ended."""
-        status = self._process.wait()
+    def bury(self) -> None:
+        """After `kill`: wait for the end and free everything."""
+        self._process.wait()
+        self._release()
+
+    def _release(self) -> None:
         os.close(self._in)
         os.close(self._out)
         shutil.rmtree(self.scratch, ignore_errors=True)
-        return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 def worker_environment(scratch: Path) -> dict[str, str]:
