@@ -89,14 +89,17 @@ def _measure(
     contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
 ) -> tuple[list[Measure], dict[str, list[Measure]]]:
     _quiet()
+    import pandas as pd
     from nannyml.exceptions import NannyMLException
 
     from ci.monitor.measures import performance, quality, univariate
 
     try:
-        found = univariate(contract, rules, policy.methods, periods)
-        found += quality(contract, rules, periods)
-        return found, performance(contract, rules, periods)
+        # NannyML's estimators fail on the Arrow strings that pandas 3 makes of text.
+        with pd.option_context("future.infer_string", False):
+            found = univariate(contract, rules, policy.methods, periods)
+            found += quality(contract, rules, periods)
+            return found, performance(contract, rules, periods)
     except NannyMLException as error:
         raise MlopsError(
             "drift_failed",

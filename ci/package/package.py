@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import ci
 from ci.contract.model import ARTIFACT, load_model_contract
+from ci.errors import MlopsError
 from ci.fingerprint import source_files
 from ci.pipeline.candidate import current_candidate
 
@@ -35,19 +36,22 @@ def package(repository: Repository, name: str) -> Packaged:
         MlopsError: ``unknown_model``, ``bad_contract``, ``no_candidate``,
             ``outdated_candidate`` or ``build_failed``.
     """
-    from bentos.build import bento_digest, build
+    from bentos.build import BuildError, bento_digest, build
 
     contract = load_model_contract(repository, name)
     candidate = current_candidate(repository, contract)
     folder = repository.model_dir(name)
-    path = build(
-        store=repository.state_dir / "bentoml",
-        name=name,
-        version=candidate.fingerprint,
-        contract=contract.model_dump(mode="json"),
-        folder=folder,
-        sources=source_files(folder),
-        artifact=folder / ARTIFACT,
-        requirements=Path(ci.__file__).parent / "locks" / "serving.txt",
-    )
+    try:
+        path = build(
+            store=repository.state_dir / "bentoml",
+            name=name,
+            version=candidate.fingerprint,
+            contract=contract.model_dump(mode="json"),
+            folder=folder,
+            sources=source_files(folder),
+            artifact=folder / ARTIFACT,
+            requirements=Path(ci.__file__).parent / "locks" / "serving.txt",
+        )
+    except BuildError as error:
+        raise MlopsError("build_failed", f"{error}; nothing was packaged.") from None
     return Packaged(f"{name}:{candidate.fingerprint}", bento_digest(path), path, candidate)

@@ -40,6 +40,15 @@ class Scored:
     version: int | None
 
 
+@dataclass(frozen=True)
+class _Predict:
+    """Workers that hold the model, and a thread for each that waits for its answer."""
+
+    pool: RunnerPool
+    threads: ThreadPoolExecutor
+    workers: int
+
+
 def score(repository: Repository, name: str, source: Path, target: Path) -> Scored:
     """Write ``source`` with the predictions of the production version of ``name`` to ``target``.
 
@@ -68,11 +77,16 @@ def score_with(servable: Servable, source: Path, target: Path, log: Path) -> Sco
 
     begin = time.monotonic()
     file = open_table(source)
+    workers = min(os.cpu_count() or 1, 1 + source.stat().st_size // BYTES_WORTH_A_WORKER)
     _check_columns(servable.contract, file)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _pool(servable, source, log) as pool, open_writer(target, source) as writer:
-            rows = _stream(servable.contract, file, pool, writer.write)
+        with (
+            _pool(servable, workers, log) as pool,
+            open_writer(target, source) as writer,
+            ThreadPoolExecutor(workers) as threads,
+        ):
+            rows = _stream(servable.contract, file, _Predict(pool, threads, workers), writer.write)
     except RunnerError as error:
         raise MlopsError(error.code, f"{servable.contract.name}: {error.message}") from None
     return Scored(rows, round(time.monotonic() - begin, 3), servable.version)
@@ -95,31 +109,30 @@ def _check_columns(contract: ModelContract, file: TableFile) -> None:
         )
 
 
-def _pool(servable: Servable, source: Path, log: Path) -> RunnerPool:
+def _pool(servable: Servable, workers: int, log: Path) -> RunnerPool:
     from bentos.frames import Field
     from bentos.runners import RunnerPool
 
     contract = servable.contract
-    useful = 1 + source.stat().st_size // BYTES_WORTH_A_WORKER
     return RunnerPool(
         contract.language,
         servable.predict_file,
         servable.artifact,
         [Field(name, column.type) for name, column in contract.output.items()],
-        workers=min(os.cpu_count() or 1, useful),
+        workers=workers,
         timeout_seconds=max(CHUNK_TIMEOUT_SECONDS, contract.serving.timeout_seconds),
         log=log,
     )
 
 
-def _stream(contract: ModelContract, file: TableFile, pool: RunnerPool, write: Any) -> int:
+def _stream(contract: ModelContract, file: TableFile, predict: _Predict, write: Any) -> int:
     """Read, predict on all workers, write in order; a bounded number of pieces is in memory."""
     waiting: deque[tuple[Piece, Future[Any]]] = deque()
     rows = 0
-    with ThreadPoolExecutor(pool.workers) as threads, progress("rows scored") as advance:
+    with progress("rows scored") as advance:
         for piece in _pieces(contract, file):
-            waiting.append((piece, threads.submit(pool.predict, piece.frame)))
-            if len(waiting) > 2 * pool.workers:
+            waiting.append((piece, predict.threads.submit(predict.pool.predict, piece.frame)))
+            if len(waiting) > 2 * predict.workers:
                 rows += _finish(contract, waiting.popleft(), write, advance)
         while waiting:
             rows += _finish(contract, waiting.popleft(), write, advance)

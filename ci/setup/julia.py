@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +31,11 @@ ADVICE = (
     "(`curl -fsSL https://install.julialang.org | sh`), open a new shell, "
     "then type `make setup` again."
 )
+BROKEN = (
+    "The installed Julia crashes when its code raises an error, so that nobody would see what is "
+    "wrong: install the official build (`curl -fsSL https://install.julialang.org | sh`), open a "
+    "new shell, then type `make setup` again."
+)
 # The last Debian release with a package `julia`; the pin keeps everything else out of it.
 SUITE = "bullseye"
 SOURCE = Path("/etc/apt/sources.list.d/julia-bullseye.sources")
@@ -37,9 +43,17 @@ PREFERENCES = Path("/etc/apt/preferences.d/julia-bullseye.pref")
 PIN = f"Package: *\nPin: release n={SUITE}\nPin-Priority: 50\n"
 
 
+# Debian's Julia of bullseye crashes while it prints an error where libunwind is newer.
+THROW = "thrower() = error(1); thrower()"
+WRAPPER = """#!/bin/sh
+# {program} crashes while it prints an error unless it gets the libunwind that it was built with.
+LD_LIBRARY_PATH={library}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} exec {program} "$@"
+"""
+
+
 def find(root: Path) -> str | None:
-    """The path of `julia`: on PATH, or where `install` puts the official build."""
-    return shutil.which("julia") or shutil.which(str(_link(root)))
+    """The path of `julia`: where `install` puts it in `.venv`, or on PATH."""
+    return shutil.which(str(_link(root))) or shutil.which("julia")
 
 
 def install(root: Path) -> None:
@@ -48,10 +62,12 @@ def install(root: Path) -> None:
     Raises:
         MlopsError: Julia can't be installed here; the message has the official step.
     """
-    if version_of(find(root)) >= LEAST:
-        return
-    if not (_official(root) or _debian()) or version_of(find(root)) < LEAST:
-        raise MlopsError("julia_missing", ADVICE)
+    if version_of(find(root)) < LEAST:
+        installed = _official(root) or _debian()
+        if not installed or version_of(find(root)) < LEAST:
+            raise MlopsError("julia_missing", ADVICE)
+    if _crashes(find(root)) and (not _wrap(root) or _crashes(find(root))):
+        raise MlopsError("julia_broken", BROKEN)
 
 
 def _link(root: Path) -> Path:
@@ -119,6 +135,46 @@ def _debian() -> bool:
         return False
     apt.install(["julia"], otherwise=ADVICE)
     return True
+
+
+def _crashes(program: str | None) -> bool:
+    """Whether Julia dies of a signal where it should print an error and exit with 1."""
+    command = [str(program), "--startup-file=no", "-e", THROW]
+    return subprocess.run(command, capture_output=True, check=False).returncode < 0
+
+
+def _wrap(root: Path) -> bool:
+    """Put a `julia` into `.venv` that runs the system's with the libunwind of its own release.
+
+    The library stays private: other programs of the machine keep theirs.
+    """
+    program = shutil.which("julia")
+    library = root / ".venv" / "julia-libunwind"
+    if program is None or shutil.which("apt-get") is None:
+        return False
+    say("Julia crashes with this machine's libunwind; giving it the one that it was built with …")
+    with tempfile.TemporaryDirectory(dir=root / ".venv", prefix="libunwind-") as name:
+        if not _unpack_package(f"libunwind8/{SUITE}", Path(name)):
+            return False
+        files = sorted(Path(name).glob("usr/lib/*/libunwind.so.8*"))
+        shutil.rmtree(library, ignore_errors=True)
+        library.mkdir()
+        for file in files:
+            shutil.copy2(file, library / file.name)
+    text = WRAPPER.format(program=shlex.quote(program), library=shlex.quote(str(library)))
+    _link(root).write_text(text, encoding="utf-8")
+    _link(root).chmod(0o755)
+    return True
+
+
+def _unpack_package(package: str, folder: Path) -> bool:
+    folder.chmod(0o755)  # apt downloads as a user of its own
+    command = ["apt-get", "download", "-qq", package]
+    fetched = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    files = [str(path) for path in folder.glob("*.deb")]
+    if fetched.returncode or len(files) != 1:
+        return False
+    return subprocess.run(["dpkg-deb", "-x", *files, str(folder)], check=False).returncode == 0
 
 
 def _add_suite() -> bool:
