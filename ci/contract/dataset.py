@@ -43,22 +43,26 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class DatasetColumn(Contract):
-    """A column of a table.
-
-    ``minimum`` and ``maximum`` are inclusive and in ``unit``; ``categories`` are the only values
-    allowed; ``missing`` is the largest allowed share of missing values, 0 to 1; a ``unique``
-    column has no value twice; ``pii`` marks personal data.
-    """
+    """A column of a table."""
 
     type: FieldType
+    """What its values are; a timestamp is written in ISO form."""
     description: Text | None = None
+    """What it means."""
     unit: Text | None = None
+    """What it is counted in."""
     minimum: float | None = None
+    """Least allowed value, inclusive; numbers and integers only."""
     maximum: float | None = None
+    """Largest allowed value, inclusive; numbers and integers only."""
     categories: Annotated[list[str], Field(min_length=1)] | None = None
+    """The only values allowed; strings only."""
     missing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest allowed share of missing values, 0 to 1."""
     unique: bool = False
+    """Whether no value may come twice."""
     pii: bool = False
+    """Whether it is personal data."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -75,12 +79,16 @@ class DatasetColumn(Contract):
 
 
 class Table(Contract):
-    """A file of the dataset: no two rows share the values of all ``key`` columns."""
+    """A file of the dataset."""
 
     file: TableFile
+    """The .csv, .csv.gz or .parquet file, relative to the dataset's folder."""
     description: Text | None = None
+    """What a row is."""
     key: list[HeaderName] = []
+    """Columns that together name a row: no two rows share the values of all of them."""
     columns: Annotated[dict[HeaderName, DatasetColumn], Field(min_length=1)]
+    """Column name to its rules; every column of the file is listed."""
 
     @model_validator(mode="after")
     def _key_exists(self) -> Self:
@@ -93,20 +101,24 @@ class Table(Contract):
 
 
 class Dataset(Contract):
-    """A whole `dataset.yaml`.
-
-    ``pii`` says what the dataset as a whole holds about people: ``none``, ``pseudonymous``
-    (rows belong to people who are not named) or ``direct`` (names, addresses, numbers).
-    """
+    """A whole `dataset.yaml`."""
 
     name: Name
+    """The name of its folder in data/."""
     description: Text
+    """What it holds, in a sentence."""
     owner: Name
+    """The team that answers for it."""
     source: Text
+    """Who made it, and how it comes here."""
     licence: Text
+    """Who may use it, and what for."""
     pii: Literal["none", "pseudonymous", "direct"]
+    """What it says of people: nothing, rows of unnamed people, or names and addresses."""
     retention: Text
+    """When it is to be deleted."""
     tables: Annotated[dict[TableName, Table], Field(min_length=1)]
+    """Table name to its file and columns."""
 
     @model_validator(mode="after")
     def _pii_agrees(self) -> Self:

@@ -16,11 +16,14 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 
 
 class LocalTarget(Contract):
-    """Processes on this machine: ports first to last, and how long a start may take."""
+    """Processes on this machine."""
 
     first_port: Port = 7101
+    """The first port that a model may get."""
     last_port: Port = 7199
+    """The last port that a model may get."""
     start_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    """How long a version may take until it is ready."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -33,6 +36,7 @@ class DeploymentPolicy(Contract):
     """The whole of `policies/deployment.yaml`."""
 
     local: LocalTarget = LocalTarget()
+    """The target local: processes on this machine."""
 
 
 def load_deployment_policy(repository: Repository) -> DeploymentPolicy:

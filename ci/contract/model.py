@@ -60,21 +60,26 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Column(Contract):
-    """An input or output column.
-
-    ``minimum`` and ``maximum`` are inclusive and in ``unit``; ``categories`` are the only values
-    allowed; a ``nullable`` column may be missing in a row; ``pii`` marks personal data.
-    """
+    """An input or output column."""
 
     type: ColumnType
+    """What its values are; a number is a float64, an integer an int32."""
     description: Text | None = None
+    """What it means, for callers and reviewers."""
     unit: Text | None = None
+    """What it is counted in, such as units, USD or days."""
     minimum: float | None = None
+    """Least allowed value, inclusive; numbers and integers only."""
     maximum: float | None = None
+    """Largest allowed value, inclusive; numbers and integers only."""
     categories: Annotated[list[str], Field(min_length=1)] | None = None
+    """The only values allowed; strings only."""
     nullable: bool = False
+    """Whether it may be null or left out of a row."""
     pii: bool = False
+    """Whether it is personal data."""
     example: Scalar | None = None
+    """A value for the example request; derived from the rules where it is absent."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -103,22 +108,26 @@ class Column(Contract):
 
 
 class Evaluation(Contract):
-    """How a candidate is judged; paths are relative to the model's folder.
-
-    ``unit`` is the holdout column whose values the bootstrap resamples; ``baselines`` maps a
-    name to the holdout column with that baseline's predictions; ``floors`` maps a metric of
-    ``metrics.json`` to its least allowed value.
-    """
+    """How a candidate is judged; paths are relative to the model's folder."""
 
     holdout: TablePath
+    """The table that the pipeline writes for judging: inputs, target, units, baselines."""
     target: ColumnName
+    """Holdout column with what really happened."""
     metric: Text
+    """The primary metric: it decides. One of the task's metrics."""
     also: list[Text] = []
+    """Further metrics of the task, shown beside it."""
     unit: ColumnName
+    """Holdout column whose values the bootstrap resamples, since its rows are not independent."""
     check_units: list[ColumnName] = []
+    """Further bootstrap units; reported beside the first, they decide nothing."""
     slices: list[ColumnName] = []
+    """Holdout columns; the metric is computed for each of their values."""
     baselines: dict[Text, ColumnName]
+    """Name of a simple rule to the holdout column with its predictions; at least one."""
     floors: dict[Text, float] = {}
+    """Metric of metrics.json to its least allowed value."""
 
     @model_validator(mode="after")
     def _has_baseline(self) -> Self:
@@ -136,37 +145,54 @@ class Serving(Contract):
     """Limits of the deployed API."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of the model that answer side by side."""
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """A request that takes longer is answered with 504."""
     max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Most rows in one request."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+    """Largest body of a request."""
 
 
 class Batch(Contract):
-    """Scheduled scoring: ``schedule`` is a five-field cron expression in UTC."""
+    """What is scored, and when."""
 
     schedule: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+    """When it is due: a five-field cron expression in UTC."""
     input: TablePath
+    """Table to score, relative to the model's folder."""
 
 
 class Monitoring(Contract):
-    """NannyML's reference and analysis periods; ``timestamp`` is an ISO date column of both."""
+    """NannyML's reference and analysis periods; paths are relative to the model's folder."""
 
     timestamp: ColumnName
+    """ISO date column of both periods."""
     chunk: Literal["day", "week", "month", "quarter"] | Annotated[int, Field(ge=10)]
+    """What is compared at a time: a calendar period, or a number of rows."""
     reference: TablePath
+    """Table of the period that counts as normal."""
     analysis: TablePath
+    """Table of the period that is checked."""
     target: ColumnName | None = None
+    """Column with what really happened, where it is known; gives realised performance."""
 
 
 class Parameter(Contract):
     """A business parameter: its allowed range and who may change it."""
 
     type: ColumnType
+    """What its value is."""
     owner: Name
+    """The team that may change it."""
     description: Text
+    """What changing it does."""
     minimum: float | None = None
+    """Least allowed value, inclusive."""
     maximum: float | None = None
+    """Largest allowed value, inclusive."""
     categories: list[str] | None = None
+    """The only values allowed."""
 
     def problem_of(self, value: Any) -> str | None:
         """Why ``value`` is not allowed, or None where it is."""
@@ -178,19 +204,33 @@ class ModelContract(Contract):
     """A whole `model.yaml`. ``input`` and ``output`` keep the order of the file."""
 
     name: Name
+    """The name of its folder in models/."""
     owner: Name
+    """The team that answers for the model."""
     language: Language
+    """What its training and predict files are written in."""
     task: Task
+    """What kind of answer it gives; decides which metrics and outputs fit."""
     description: Text
+    """One sentence for people who do not program."""
     datasets: Annotated[list[Name], Field(min_length=1)]
+    """Folders in data/ that its pipeline reads."""
     depends_on: list[Name] = []
+    """Other models whose outputs its pipeline reads."""
     input: dict[ColumnName, Column]
+    """Column name to its rules, in the order in which the predict file gets them."""
     output: dict[ColumnName, Column]
+    """Column name to its rules; exactly one, but for a ranking."""
     evaluation: Evaluation
+    """How a candidate is judged."""
     serving: Serving = Serving()
+    """Limits of the deployed API."""
     batch: Batch | None = None
+    """What is scored, and when."""
     monitoring: Monitoring | None = None
+    """What is checked for drift."""
     parameters: dict[Text, Parameter] = {}
+    """Key of params.yaml, with dots, to its rules."""
 
     @model_validator(mode="after")
     def _fits_task(self) -> Self:

@@ -21,17 +21,24 @@ class Methods(Contract):
     """NannyML's drift method for each type of column."""
 
     number: Continuous = "kolmogorov_smirnov"
+    """For number columns."""
     integer: Continuous = "kolmogorov_smirnov"
+    """For integer columns."""
     string: Categorical = "jensen_shannon"
+    """For string columns."""
     boolean: Categorical = "jensen_shannon"
+    """For boolean columns."""
 
 
 class AlertRule(Contract):
-    """An alert: ``features`` features, each over its threshold in ``chunks`` of ``of`` in a row."""
+    """When a drift check is an alert."""
 
     chunks: Count = 2
+    """A column raises an alert if it is over its threshold in this many chunks."""
     of: Count = 3
+    """… out of this many chunks in a row, so that one noisy chunk wakes nobody."""
     features: Count = 1
+    """The check is an alert if at least this many columns raise one."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -44,7 +51,9 @@ class MonitoringPolicy(Contract):
     """The whole of `policies/monitoring.yaml`."""
 
     methods: Methods = Methods()
+    """NannyML's drift method for each type of column."""
     alert: AlertRule = AlertRule()
+    """When a check is an alert."""
 
 
 def load_monitoring_policy(repository: Repository) -> MonitoringPolicy:

@@ -33,6 +33,7 @@ class Enough(Contract):
     """The least number of rows or of bootstrap units in the holdout."""
 
     minimum: Count
+    """The least number that is enough."""
 
 
 class PrimaryMetric(Contract):
@@ -44,55 +45,72 @@ class PrimaryMetric(Contract):
     """
 
     first_version: Literal["interval", "difference"]
+    """What must be better than every baseline: the whole interval, or the difference alone."""
     tolerance: Share
+    """By what share of the champion's value the lower end may be worse."""
 
 
 class Slices(Contract):
-    """A slice fails the candidate if it is clearly worse by more than ``tolerance``.
-
-    ``tolerance`` is a share of the rival's value there; slices with fewer rows or bootstrap
-    units than the minimums are shown but decide nothing.
-    """
+    """A slice fails the candidate if it is clearly worse by more than ``tolerance``."""
 
     tolerance: Share
+    """By what share of the rival's value a slice may be clearly worse."""
     minimum_rows: Count
+    """Slices with fewer rows are shown and decide nothing."""
     minimum_units: Count
+    """Slices with fewer bootstrap units are shown and decide nothing."""
 
 
 class Limits(Contract):
     """The settings of the rules that have any."""
 
     enough_rows: Enough
+    """Rows of the holdout."""
     enough_units: Enough
+    """Independent units of the holdout."""
     primary_metric: PrimaryMetric
+    """How the primary metric decides."""
     slices: Slices
+    """How much worse a part may become."""
 
 
 class Overrides(Contract):
     """Rules of one model whose settings replace the defaults, each rule as a whole."""
 
     enough_rows: Enough | None = None
+    """Rows of the holdout."""
     enough_units: Enough | None = None
+    """Independent units of the holdout."""
     primary_metric: PrimaryMetric | None = None
+    """How the primary metric decides."""
     slices: Slices | None = None
+    """How much worse a part may become."""
 
 
 class Waiver(Contract):
     """One rule that one model may break, until the end of the day ``expires``."""
 
     model: Name
+    """The model that may break the rule."""
     rule: WaivableRule
+    """The rule that it may break."""
     reason: Text
+    """Why; every report shows it."""
     owner: Name
+    """The team that answers for it."""
     expires: date
+    """The last day on which it holds."""
 
 
 class PromotionPolicy(Contract):
     """The whole of `policies/promotion.yaml`."""
 
     defaults: Limits
+    """The settings that hold for every model."""
     models: dict[Name, Overrides] = {}
+    """Model name to the rules whose settings differ, each rule as a whole."""
     waivers: list[Waiver] = []
+    """Rules that a model may break for a while."""
 
     def limits(self, model: str) -> Limits:
         """The settings that hold for ``model``."""

@@ -1,0 +1,64 @@
+"""Which pages there are, and what each begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.contract.dataset import Dataset
+from ci.contract.deployment import DeploymentPolicy
+from ci.contract.model import METRICS_OF_TASK, ModelContract
+from ci.contract.monitoring import MonitoringPolicy
+from ci.contract.promotion import PromotionPolicy
+from ci.reference.commands import commands
+from ci.reference.http import http
+from ci.reference.keys import sections
+from ci.reference.markdown import table
+
+if TYPE_CHECKING:
+    from ci.contract.base import Contract
+
+FOLDER = "docs/reference"
+NOTE = "Written by `python -m ci.reference` from the code; do not edit it by hand."
+
+
+def pages() -> dict[str, str]:
+    """File name → Markdown of every page of docs/reference/."""
+    return {
+        "cli.md": _page("The command mlops", commands()),
+        "model-yaml.md": _page("model.yaml", _model()),
+        "dataset-yaml.md": _page("dataset.yaml", _dataset()),
+        "policies.md": _page("Policies", _policies()),
+        "http-api.md": _page("The API of a deployed model", http()),
+    }
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", NOTE, *parts]) + "\n"
+
+
+def _model() -> str:
+    begin = (
+        "The one platform file of a model, `models/<model>/model.yaml`. A key that is not listed "
+        "here is an error; `mlops check` names the nearest one that is."
+    )
+    metrics = table(["task", "metrics"], [[t, ", ".join(m)] for t, m in METRICS_OF_TASK.items()])
+    return f"{begin}\n\n{sections(ModelContract)}\n\n## Metrics of each task\n\n{metrics}"
+
+
+def _dataset() -> str:
+    begin = (
+        "The contract of a dataset, `data/<dataset>/dataset.yaml`. `mlops data add` infers a first "
+        "one, and `mlops data validate` holds the data to it."
+    )
+    return f"{begin}\n\n{sections(Dataset)}"
+
+
+def _policies() -> str:
+    files: dict[str, type[Contract]] = {
+        "promotion": PromotionPolicy,
+        "deployment": DeploymentPolicy,
+        "monitoring": MonitoringPolicy,
+    }
+    begin = "The files in `policies/` decide; `mlops check` validates them."
+    parts = [f"## policies/{name}.yaml\n\n{sections(c, 3)}" for name, c in files.items()]
+    return "\n\n".join([begin, *parts])
