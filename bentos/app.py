@@ -6,6 +6,7 @@ lies on the path of a prediction and every error has the one shape.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -172,8 +173,23 @@ def _parse(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if (value := _parse_with_nan(body)) is not None:
+            return value
         text = f"The body is not valid JSON in UTF-8 (NaN and Infinity are not JSON): {error}"
         raise RequestError("invalid_json", text) from None
+
+
+def _parse_with_nan(body: bytes) -> Any | None:
+    """The value of a body that is JSON but for NaN and Infinity, which R and Python write.
+
+    They are no JSON, but the check of the rows can name the row and the column.
+    """
+    if b"NaN" not in body and b"Infinity" not in body:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _rows(value: Any, most: int) -> list[Any]:
