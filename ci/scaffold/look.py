@@ -1,0 +1,77 @@
+"""A look at a dataset's table, where it is there: how many units, how dense in time, an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ci.contract.dataset import Table
+
+Chunk = Literal["day", "week", "month", "quarter"]
+ANALYSIS_SHARE = 0.2
+LEAST_CHUNKS = 6
+ROWS_A_CHUNK = 30
+DAYS: dict[Chunk, int] = {"quarter": 91, "month": 30, "week": 7, "day": 1}
+
+
+@dataclass(frozen=True)
+class Look:
+    """``distinct`` counts values of repeated columns; all are empty where there is no data."""
+
+    distinct: dict[str, int] = field(default_factory=dict)
+    example: dict[str, str] = field(default_factory=dict)
+    chunk: Chunk = "month"
+
+
+def look(path: Path, table: Table) -> Look:
+    """What the file ``path`` shows, or nothing where it has not been made or fetched yet."""
+    import pandas as pd
+
+    if not path.is_file():
+        return Look()
+    if path.suffix == ".parquet":
+        rows = pd.read_parquet(path)
+    else:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    counts = {header: int(rows[header].nunique()) for header in table.columns if header in rows}
+    repeated = {header: count for header, count in counts.items() if count < len(rows) * 0.9}
+    single = {header: 0 for header in counts if header not in repeated}
+    time = next((h for h, rules in table.columns.items() if rules.type == "timestamp"), None)
+    chunk = chunk_of(rows[time]) if time in rows.columns else "month"
+    return Look({**repeated, **single}, _example(rows), chunk)
+
+
+def _example(rows: pd.DataFrame) -> dict[str, str]:
+    """The first row with the fewest gaps."""
+    if rows.empty:
+        return {}
+    row = rows.iloc[int(rows.isna().sum(axis=1).to_numpy().argmin())].dropna()
+    return {str(header): str(value) for header, value in row.items()}
+
+
+def chunk_of(times: pd.Series[Any]) -> Chunk:
+    """The longest chunk of which the newest fifth of the rows has enough.
+
+    Where the rows come in bursts, such as once a month, a chunk is no shorter than the pause.
+    """
+    import pandas as pd
+
+    days = pd.to_datetime(times.dropna(), format="ISO8601", errors="coerce").dropna().dt.normalize()
+    if days.empty:
+        return "month"
+    newest = days.sort_values().iloc[int(len(days) * (1 - ANALYSIS_SHARE)) :]
+    span = (newest.iloc[-1] - newest.iloc[0]).days + 1
+    pause = days.drop_duplicates().sort_values().diff().dt.days.median()
+    possible: list[Chunk] = [
+        chunk
+        for chunk, length in DAYS.items()
+        if length >= (1 if pd.isna(pause) else pause)
+        and len(newest) * length / span >= ROWS_A_CHUNK
+    ]
+    enough = [chunk for chunk in possible if span / DAYS[chunk] >= LEAST_CHUNKS]
+    return next(iter(enough or possible[::-1]), "month")

@@ -1,0 +1,171 @@
+"""`mlops new`: templates, filled in for one dataset, become a folder in one rename."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ci.contract.dataset import dataset_dir, load_dataset
+from ci.contract.model import read_model_contract
+from ci.errors import MlopsError
+from ci.repository import check_name
+from ci.scaffold.columns import choose
+from ci.scaffold.contract import contract_text, description, names
+from ci.scaffold.look import look
+from ci.scaffold.render import pairs, render, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.contract.dataset import Dataset, Table
+    from ci.repository import Repository
+    from ci.scaffold.columns import Plan
+
+DEFAULT_DATASET = "household-spend"
+DEFAULT_TARGET = "next_spend"
+EXTENSIONS = {"python": "py", "r": "R", "julia": "jl"}
+COMMANDS = {"python": "python", "r": "Rscript", "julia": "julia --startup-file=no"}
+LANGUAGE_NAMES = {"python": "Python", "r": "R", "julia": "Julia"}
+
+
+def new_model(
+    repository: Repository,
+    name: str,
+    language: str,
+    dataset: str | None = None,
+    target: str | None = None,
+    owner: str | None = None,
+) -> Path:
+    """Make `models/NAME/` and return it; nothing is left behind where that fails.
+
+    Without ``dataset`` it is household-spend and its next_spend; ``owner`` is by default the
+    team that owns the data.
+
+    Raises:
+        MlopsError: ``bad_name``, ``model_exists``, ``unknown_dataset``, ``several_tables``,
+            ``unreadable_table``, ``no_target``, ``unknown_target``, ``unsupported_target`` or
+            ``no_inputs``.
+        ProblemsError: ``bad_dataset``.
+    """
+    check_name(name, "model")
+    folder = repository.models_dir / name
+    _refuse_existing(repository, folder)
+    if owner is not None:
+        check_name(owner, "team")
+    if dataset is None:
+        dataset, target = DEFAULT_DATASET, target or DEFAULT_TARGET
+    data = load_dataset(repository, dataset)
+    table = _only_table(data, language)
+    seen = look(dataset_dir(repository, dataset) / table.file, table)
+    plan = choose(table, target, seen.distinct, dataset)
+    owner = owner or data.owner
+    contract = contract_text(name, owner, language, dataset, plan, table.columns[plan.target], seen)
+    with _incoming(repository) as made:
+        _fill(made, language, _words(name, owner, language, data, table, plan), plan)
+        (made / "model.yaml").write_text(contract, encoding="utf-8", newline="\n")
+        read_model_contract(made / "model.yaml", f"models/{name}/model.yaml")
+        _refuse_existing(repository, folder)
+        repository.models_dir.mkdir(exist_ok=True)
+        made.rename(folder)
+    return folder
+
+
+def _refuse_existing(repository: Repository, folder: Path) -> None:
+    if folder.exists():
+        raise MlopsError(
+            "model_exists",
+            f"There is already a {repository.relative(folder)}; choose another name, or delete "
+            "that folder first.",
+        )
+
+
+def _only_table(dataset: Dataset, language: str) -> Table:
+    if len(dataset.tables) > 1:
+        raise MlopsError(
+            "several_tables",
+            f"data/{dataset.name} has several tables ({', '.join(dataset.tables)}), and a new "
+            "model reads one; join them to one file and type: mlops data add FILE --name NAME",
+        )
+    table = next(iter(dataset.tables.values()))
+    compressed = table.file.endswith(".csv.gz") and language == "julia"
+    if compressed or (table.file.endswith(".parquet") and language != "python"):
+        raise MlopsError(
+            "unreadable_table",
+            f"A new model in {LANGUAGE_NAMES[language]} can't read "
+            f"data/{dataset.name}/{table.file}; bring the file in as plain CSV with: "
+            "mlops data add FILE --name NAME",
+        )
+    return table
+
+
+@contextmanager
+def _incoming(repository: Repository) -> Iterator[Path]:
+    """An empty folder outside models/ that is gone afterwards, unless it was renamed."""
+    outer = repository.state_dir / "incoming"
+    outer.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=outer, prefix="new-") as directory:
+        made = outer / directory / "model"
+        made.mkdir()
+        yield made
+
+
+def _fill(folder: Path, language: str, words: dict[str, str], plan: Plan) -> None:
+    sections = {"regression" if plan.yes is None else "classification"}
+    sections.add("time" if plan.time else "random")
+    if plan.unit is None:
+        sections.add("row_id")
+    if language != "python":
+        sections.add("table_file")
+    templates = resources.files("ci.scaffold") / "templates"
+    for source in ("common", language):
+        for template in (templates / source).iterdir():
+            if not template.is_file():
+                continue
+            content = render(template.read_text(encoding="utf-8"), words, sections)
+            # A file of this name would hide templates from Git.
+            file = ".gitignore" if template.name == "gitignore" else template.name
+            (folder / file).write_text(content, encoding="utf-8", newline="\n")
+
+
+def _words(
+    name: str, owner: str, language: str, dataset: Dataset, table: Table, plan: Plan
+) -> dict[str, str]:
+    named = names(plan)
+    columns = {each.name: each.header for each in plan.inputs}
+    for word, header in (("unit", plan.unit), ("time", plan.time), ("actual", plan.target)):
+        if header is not None:
+            columns[named[word]] = header
+
+    def of(*kinds: str) -> str:
+        return texts(language, [each.name for each in plan.inputs if each.kind in kinds])
+
+    left_out = ", ".join(f"{header} ({reason})" for header, reason in plan.left_out.items())
+    return {
+        **named,
+        "name": name,
+        "owner": owner,
+        "language_name": LANGUAGE_NAMES[language],
+        "description": description(plan),
+        "dataset": dataset.name,
+        "table": f"../../data/{dataset.name}/{table.file}",
+        "target_header": plan.target,
+        "left_out": f"Not used: {left_out}." if left_out else "All its columns are used.",
+        "run": COMMANDS[language],
+        "ext": EXTENSIONS[language],
+        "columns": pairs(language, columns),
+        "numbers": of("number", "integer"),
+        "booleans": of("boolean"),
+        "categories": of("string"),
+        "positive": plan.yes or "",
+        "yes": text(language, plan.yes or ""),
+        "answer": "The probability" if plan.yes else "The prediction",
+        "baseline_words": "share of yes" if plan.yes else "mean",
+        "train_percent": "60 %",
+        "holdout_percent": "20 %" if plan.time else "25 %",
+    }
+
+
+__all__ = ["new_model"]
