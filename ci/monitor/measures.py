@@ -171,7 +171,7 @@ def _estimated(
             y_pred=output,
             y_true=rules.target,
             metrics=["mae"],
-            tune_hyperparameters=False,
+            hyperparameters={"verbosity": -1},  # LightGBM writes to stdout below Python
             **chunking(rules),
         )
         name = "mae"
