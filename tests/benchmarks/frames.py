@@ -14,6 +14,8 @@ import numpy as np
 
 from bentos.frames import Column, Field, Frame, encode
 from bentos.runners import LANGUAGES, RunnerPool
+from ci.console import say
+from tests.benchmarks.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +31,13 @@ ECHO = {
 }
 
 
-def run() -> dict[str, dict[str, dict[str, float]]]:
-    """Per language and number of rows: medians in milliseconds, and frame over pipe."""
-    return {language: _measure(language) for language in ECHO}
+def run() -> list[Result]:
+    """Per language and number of rows: the round trip of a frame, against the pipe's."""
+    return [result for language in ECHO for result in _measure(language)]
 
 
-def _measure(language: str) -> dict[str, dict[str, float]]:
+def _measure(language: str) -> list[Result]:
+    say(f"frames: {LANGUAGES[language].title}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / LANGUAGES[language].predict_file
         path.write_text(ECHO[language])
@@ -43,13 +46,20 @@ def _measure(language: str) -> dict[str, dict[str, float]]:
             RunnerPool(language, path, folder, outputs, timeout_seconds=60) as pool,
             subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo,
         ):
-            result = {str(rows): _compare(pool, echo, rows) for rows in REPEATS}
+            times = {rows: _compare(pool, echo, rows) for rows in REPEATS}
             echo.communicate()
-    return result
+    return [
+        Result("frames", f"{LANGUAGES[language].title}, {_count(rows)} there and back", *pair, "ms")
+        for rows, pair in times.items()
+    ]
 
 
-def _compare(pool: RunnerPool, echo: subprocess.Popen[bytes], rows: int) -> dict[str, float]:
-    """The two are measured in turns, so that both meet the same machine."""
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def _compare(pool: RunnerPool, echo: subprocess.Popen[bytes], rows: int) -> tuple[float, float]:
+    """Medians for frame and pipe, measured in turns, so that both meet the same machine."""
     frame = _frame(rows)
     data = encode(frame)
     pool.predict(frame)
@@ -58,7 +68,7 @@ def _compare(pool: RunnerPool, echo: subprocess.Popen[bytes], rows: int) -> dict
         for _ in range(REPEATS[rows])
     ]
     frame_time, pipe_time = (median(column) for column in zip(*times, strict=True))
-    return {"frame_ms": frame_time, "pipe_ms": pipe_time, "ratio": frame_time / pipe_time}
+    return frame_time, pipe_time
 
 
 def _frame(rows: int) -> Frame:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.results import Result, table, write
+
+QUICK = Result("frames", "R, 1 row there and back", 0.5, 0.25, "ms")
+SLOW = Result("scaling", "mlops plan", 4.5, 1.5, "s", limit=2)
+
+
+def test_the_table_holds_each_figure_and_marks_a_missed_limit() -> None:
+    heading, quick, slow = table([QUICK, SLOW]).splitlines()
+    assert heading.split()[:3] == ["benchmark", "case", "measured"]
+    assert quick.split("  ")[-1] == "2.00"
+    assert slow.endswith("2 MISSED")
+    assert "MISSED" not in quick
+    assert quick.index("2.00") == slow.index("3.00") == heading.index("ratio")
+
+
+@pytest.mark.parametrize(("measured", "missed"), [(1.9, False), (2.1, False), (2.3, True)])
+def test_a_limit_is_missed_only_by_more_than_a_tenth(measured: float, missed: bool) -> None:
+    assert Result("scaling", "plan", measured, 1.0, "s", limit=2).missed is missed
+
+
+def test_the_json_holds_results_ratios_and_the_machine(tmp_path: Path) -> None:
+    write(tmp_path / "bench" / "bench.json", [SLOW], {"cores": 2})
+    found = json.loads((tmp_path / "bench" / "bench.json").read_text())
+    assert found["machine"] == {"cores": 2}
+    [result] = found["results"]
+    assert (result["benchmark"], result["measured"], result["unit"]) == ("scaling", 4.5, "s")
+    assert result["ratio"] == 3
+    assert result["missed"] is True
+
+
+def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed"]) == 2
+    assert "frames, batch, scaling" in capsys.readouterr().err
