@@ -67,7 +67,7 @@ def metrics_present(case: Judged) -> Result:
     missing = [name for name in wanted if found.get(name) is None]
     if missing:
         return Result(False, f"No value for {', '.join(missing)}: missing or not a number.")
-    return Result(True, f"All {len(wanted)} metrics have a value.")
+    return Result(True, f"Metrics with a value: {', '.join(wanted)}.")
 
 
 def enough_rows(case: Judged) -> Result:
@@ -209,7 +209,7 @@ def parameters_in_range(case: Case) -> Result:
             problems.append(f"{key} is {value!r} and {problem} (ask {parameter.owner})")
     if problems:
         return Result(False, f"In params.yaml: {'; '.join(problems)}.")
-    return Result(True, f"All {len(case.contract.parameters)} business parameters are in range.")
+    return Result(True, f"Business parameters in range: {len(case.contract.parameters)}.")
 
 
 def contract_compatible(case: Case) -> Result:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.evaluate.metrics import METRICS
-from ci.evaluate.words import amount, gain, span, unit_of
-from ci.report.markdown import Chart, details, name, plain, table
+from ci.evaluate.words import amount, gain, span
+from ci.report.charts import charts
+from ci.report.markdown import details, name, plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SLICES_SHOWN = 12
 CHANGES_SHOWN = 20
-BARS = 12
 RESULT_WORDS = {"pass": "pass", "fail": "**FAIL**", "waived": "**waived**"}
 RULE_WORDS = {
     "evaluation_present_and_current": "The evaluation is of this candidate",
@@ -63,7 +63,7 @@ def blocks(subject: Subject) -> list[Block]:
         ("slices", 2, _slices),
         ("what changed", 2, _changes),
         ("what merging will do", 1, _merging),
-        ("charts", 4, _charts),
+        ("charts", 4, charts),
         ("rules", 3, _rules),
     ]
     made = [Block(part, rank, write(subject)) for part, rank, write in parts]
@@ -288,61 +288,6 @@ def _data_change(before: object, now: object) -> str:
     return "no longer read" if now is None else "other content"
 
 
-def _charts(subject: Subject) -> str:
-    judgement = subject.judgement
-    charts = [chart for chart in (_overall(judgement), _by_slice(judgement)) if chart]
-    return "### Charts\n\n" + "\n\n".join(charts) if charts else ""
-
-
-def _overall(judgement: Judgement) -> str | None:
-    found = judgement.evaluation
-    bars = {"candidate": found.candidate}
-    if found.champion is not None:
-        bars[f"champion v{found.origin.champion_version}"] = found.champion
-    bars |= {key.replace("_", " "): value for key, value in found.baselines.items()}
-    known = {key: _height(found.metric, v) for key, v in bars.items() if v is not None}
-    if len(known) < 2:
-        return None
-    names = list(known)[:BARS]
-    return Chart(_title(found.metric), _axis(judgement), names, [known[n] for n in names]).mermaid()
-
-
-def _by_slice(judgement: Judgement) -> str | None:
-    found = judgement.evaluation
-    known = [s for s in found.slices if s.candidate is not None and s.rival is not None]
-    largest = sorted(known, key=lambda s: -s.rows)[:BARS]
-    known = [s for s in known if s in largest]  # in the order of the file, column by column
-    if len(known) < 2:
-        return None
-    one = len({s.column for s in known}) == 1
-    chart = Chart(
-        f"By part: bars candidate, line {known[0].against.replace('_', ' ')}",
-        _axis(judgement),
-        [s.value if one else f"{s.column}: {s.value}".replace("_", " ") for s in known],
-        [_height(found.metric, s.candidate) for s in known],
-        [_height(found.metric, s.rival) for s in known],
-        horizontal=True,
-    )
-    return (
-        f"{chart.mermaid()}\n\nThe {len(known)} largest parts. Bars: candidate; line: "
-        f"{name(known[0].against)}; {METRICS[found.metric].direction()}."
-    )
-
-
-def _title(metric: str) -> str:
-    return f"{METRICS[metric].label} ({METRICS[metric].direction()})"
-
-
-def _axis(judgement: Judgement) -> str:
-    metric = judgement.evaluation.metric
-    return unit_of(judgement.contract, metric) or metric
-
-
-def _height(metric: str, value: float | None) -> float:
-    """Bars begin at zero, so what has a sign (bias) is drawn by its size."""
-    return abs(value or 0.0) * (100 if METRICS[metric].scale == "share" else 1)
-
-
 def _merging(subject: Subject) -> str:
     verdict, live = subject.judgement.verdict, subject.judgement.champion
     model = plain(subject.judgement.contract.name)
@@ -352,6 +297,8 @@ def _merging(subject: Subject) -> str:
             if live
             else "The deployment refuses this candidate: nothing goes live."
         )
+    elif live is not None and live.fingerprint == subject.judgement.evaluation.origin.fingerprint:
+        what = f"Nothing: this candidate is version {live.version}, which is live already."
     elif live is None:
         what = "This candidate is registered as the first version and goes live as an API."
     else:
