@@ -15,9 +15,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def load_model(directory: str) -> Arrays:
-    """The arrays of ``recommender.npz``; nothing in the file is executed."""
-    with np.load(Path(directory) / "recommender.npz", allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    """The arrays that training saved, by name; nothing in the files is executed."""
+    files = sorted(Path(directory).glob("*.npy"))
+    return {file.stem: np.load(file, allow_pickle=False) for file in files}
 
 
 def predict(model: Arrays, rows: pd.DataFrame) -> pd.DataFrame:

@@ -123,7 +123,9 @@ def main(params: dict[str, Any]) -> None:
     with threadpool_limits(limits=1):
         model = build(purchases, training_rows, params)
     Path("artifact").mkdir(exist_ok=True)
-    np.savez(Path("artifact") / "recommender.npz", allow_pickle=False, **model)
+    for name, array in model.items():
+        # A file each: the same arrays in one .npz are other bytes on another version of Python.
+        np.save(Path("artifact") / f"{name}.npy", array, allow_pickle=False)
     report = metrics(model, pd.read_csv("evaluation/holdout.csv"), params["train"]["seed"])
     Path("metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
