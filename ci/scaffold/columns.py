@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ci.contract.dataset import DatasetColumn, Table
+    from ci.scaffold.look import Look
 
 INTEGER_LIMIT = 2**31 - 1
 MOST_CATEGORIES = 50
 LEAST_UNITS = 50
+LEAST_TIMES = 5
+MOST_DISTINCT_SHARE = 0.9
 ROW_ID = "row_id"
 YES_WORDS = ("yes", "y", "true", "t", "1", "ja", "j")
 _IDENTIFIER = re.compile(r"(^|[ _.-])(?i:id|uuid|guid|key)$|[a-z0-9](Id|ID)$")
@@ -48,8 +49,8 @@ class Plan:
     left_out: dict[str, str]
 
 
-def choose(table: Table, target: str | None, units: Mapping[str, int], dataset: str) -> Plan:
-    """Decide on every column of ``table``; ``units`` counts distinct values where data is there.
+def choose(table: Table, target: str | None, look: Look, dataset: str) -> Plan:
+    """Decide on every column of ``table``.
 
     Raises:
         MlopsError: ``no_target``, ``unknown_target``, ``unsupported_target`` or ``no_inputs``.
@@ -57,8 +58,8 @@ def choose(table: Table, target: str | None, units: Mapping[str, int], dataset: 
     headers = table.columns
     wanted = _target(table, target, dataset)
     yes = positive(wanted, headers[wanted])
-    time = next((h for h, rules in headers.items() if rules.type == "timestamp"), None)
-    unit = _unit(table, wanted, units)
+    time = _time(table, look)
+    unit = _unit(table, wanted, look)
     taken = {wanted, time, unit}
     left_out: dict[str, str] = {}
     inputs: list[Input] = []
@@ -125,7 +126,19 @@ def positive(header: str, rules: DatasetColumn) -> str | None:
     return None
 
 
-def _unit(table: Table, target: str, units: Mapping[str, int]) -> str | None:
+def _time(table: Table, look: Look) -> str | None:
+    """The date to split by: no date of a person's life, and not the same few for all rows."""
+    found = [
+        header
+        for header, rules in table.columns.items()
+        if rules.type == "timestamp"
+        and not rules.pii
+        and look.distinct.get(header, LEAST_TIMES) >= LEAST_TIMES
+    ]
+    return found[0] if found else None
+
+
+def _unit(table: Table, target: str, look: Look) -> str | None:
     """The identifier whose rows belong together: the coarsest with enough values to resample."""
     found = [
         header
@@ -133,9 +146,13 @@ def _unit(table: Table, target: str, units: Mapping[str, int]) -> str | None:
         if header != target
         and not rules.unique
         and is_identifier(table, header)
-        and units.get(header, LEAST_UNITS) >= LEAST_UNITS
+        and (not look.rows or _repeats(look.distinct.get(header, 0), look.rows))
     ]
-    return min(found, key=lambda header: units.get(header, LEAST_UNITS), default=None)
+    return min(found, key=lambda header: look.distinct.get(header, 0), default=None)
+
+
+def _repeats(distinct: int, rows: int) -> bool:
+    return LEAST_UNITS <= distinct < MOST_DISTINCT_SHARE * rows
 
 
 def is_identifier(table: Table, header: str) -> bool:
@@ -147,7 +164,7 @@ def is_identifier(table: Table, header: str) -> bool:
 
 def _unusable(table: Table, header: str, rules: DatasetColumn) -> str | None:
     if rules.type == "timestamp":
-        return "a further date"
+        return "a date"
     if is_identifier(table, header):
         return "an identifier"
     if rules.missing >= 1:

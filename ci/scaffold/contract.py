@@ -88,7 +88,7 @@ def _data(
     if plan.time:
         data["monitoring"] = {
             "timestamp": named["time"],
-            "chunk": look.chunk,
+            "chunk": look.chunks.get(plan.time, "month"),
             "reference": "evaluation/reference.csv",
             "analysis": "evaluation/analysis.csv",
             "target": named["actual"],

@@ -21,11 +21,15 @@ DAYS: dict[Chunk, int] = {"quarter": 91, "month": 30, "week": 7, "day": 1}
 
 @dataclass(frozen=True)
 class Look:
-    """``distinct`` counts values of repeated columns; all are empty where there is no data."""
+    """``distinct`` counts each column's values, ``chunks`` has a length for each date.
 
+    All is empty where there is no data.
+    """
+
+    rows: int = 0
     distinct: dict[str, int] = field(default_factory=dict)
     example: dict[str, str] = field(default_factory=dict)
-    chunk: Chunk = "month"
+    chunks: dict[str, Chunk] = field(default_factory=dict)
 
 
 def look(path: Path, table: Table) -> Look:
@@ -38,12 +42,9 @@ def look(path: Path, table: Table) -> Look:
         rows = pd.read_parquet(path)
     else:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    counts = {header: int(rows[header].nunique()) for header in table.columns if header in rows}
-    repeated = {header: count for header, count in counts.items() if count < len(rows) * 0.9}
-    single = {header: 0 for header in counts if header not in repeated}
-    time = next((h for h, rules in table.columns.items() if rules.type == "timestamp"), None)
-    chunk = chunk_of(rows[time]) if time in rows.columns else "month"
-    return Look({**repeated, **single}, _example(rows), chunk)
+    distinct = {header: int(rows[header].nunique()) for header in table.columns if header in rows}
+    chunks = {h: chunk_of(rows[h]) for h in distinct if table.columns[h].type == "timestamp"}
+    return Look(len(rows), distinct, _example(rows), chunks)
 
 
 def _example(rows: pd.DataFrame) -> dict[str, str]:

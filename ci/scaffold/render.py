@@ -57,8 +57,7 @@ def pairs(language: str, values: Mapping[str, str]) -> str:
         "julia": ("[", "]", " => "),
     }[language]
     items = [
-        f"{name if language == 'r' else text(language, name)}{between}{text(language, value)}"
-        for name, value in values.items()
+        f"{text(language, name)}{between}{text(language, value)}" for name, value in values.items()
     ]
     return _lines(language, opening, closing, opening + closing, items)
 

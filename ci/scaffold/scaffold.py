@@ -60,7 +60,7 @@ def new_model(
     data = load_dataset(repository, dataset)
     table = _only_table(data, language)
     seen = look(dataset_dir(repository, dataset) / table.file, table)
-    plan = choose(table, target, seen.distinct, dataset)
+    plan = choose(table, target, seen, dataset)
     owner = owner or data.owner
     contract = contract_text(name, owner, language, dataset, plan, table.columns[plan.target], seen)
     with _incoming(repository) as made:

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -174,8 +175,33 @@ def test_few_values_of_an_identifier_are_no_units(repository: Repository) -> Non
     assert load_model_contract(repository, "fresh").evaluation.unit == "row_id"
 
 
-@pytest.mark.parametrize("dated", [True, False])
-@pytest.mark.parametrize("target", ["units sold", "returned"])
+def test_a_date_that_cannot_divide_the_rows_is_left_out(repository: Repository) -> None:
+    rows = [{**a_row(number), "Day": f"2024-01-0{number % 3 + 1}"} for number in range(400)]
+    write_rows(repository, "sales", rows)
+    folder = new_model(repository, "fresh", "julia", "sales", "units sold")
+    assert load_model_contract(repository, "fresh").monitoring is None
+    assert "#   Day: a date" in (folder / "model.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("days_between", "rows_a_day", "chunk"), [(28, 300, "month"), (1, 8, "week"), (1, 1, "month")]
+)
+def test_chunks_have_enough_rows_and_are_no_shorter_than_the_pauses(
+    repository: Repository, days_between: int, rows_a_day: int, chunk: str
+) -> None:
+    first = date(2023, 1, 2)
+    days = [first + timedelta(days=each) for each in range(0, 365, days_between)]
+    rows = [
+        {**a_row(number), "Day": day.isoformat()} for day in days for number in range(rows_a_day)
+    ]
+    write_rows(repository, "sales", rows)
+    new_model(repository, "fresh", "r", "sales", "units sold")
+    monitoring = load_model_contract(repository, "fresh").monitoring
+    assert monitoring is not None
+    assert monitoring.chunk == chunk
+
+
+@pytest.mark.parametrize(("target", "dated"), [("units sold", True), ("returned", False)])
 def test_the_python_model_learns(repository: Repository, target: str, dated: bool) -> None:
     columns = {key: rules for key, rules in COLUMNS.items() if dated or key != "Day"}
     write_dataset(repository, "learned", columns)
