@@ -19,6 +19,10 @@ _R_PLACE = re.compile(r"(?P<file>[\w./-]+\.[rR])#(?P<line>\d+)")
 _R_PARSE = re.compile(r"(?P<file>[\w./-]+\.[rR]):(?P<line>\d+):\d+: (?P<message>[^\n]+)")
 _BAD_DATA = re.compile(r"^(?P<message>Bad data in .+?)\.?$", re.MULTILINE)
 _STAGE = re.compile(r"failed to reproduce '(?P<stage>[^']+)': (?P<message>.+)")
+_INVALID = re.compile(
+    r"^'(?P<file>[^']+)' is invalid\.\n+(?P<message>.+?)(?:, in line (?P<line>\d+).*)?$",
+    re.MULTILINE,
+)
 _DVC = re.compile(r"^ERROR: (?P<message>.+)$", re.MULTILINE)
 
 
@@ -44,6 +48,10 @@ def read_failure(log: str) -> Failure:
         found = reader(log)
         if found:
             return found
+    invalid = _INVALID.search(log)
+    if invalid:
+        place = f"{invalid['file'].removeprefix('./')}:{invalid['line'] or 1}"
+        return Failure(f"{place}: {invalid['message'].strip()}")
     stage = _last(_STAGE, log) or _last(_DVC, log)
     if stage:
         return Failure(stage["message"].strip())

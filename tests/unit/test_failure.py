@@ -66,3 +66,19 @@ def test_a_stage_that_wrote_nothing_is_told_in_dvcs_words() -> None:
 
 def test_silence_has_a_sentence_too() -> None:
     assert read_failure("").sentence() == "it printed nothing"
+
+
+def test_a_broken_pipeline_file_is_named_with_its_line(tmp_path: Path) -> None:
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=tmp_path, env=environment(), check=True)
+    (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: {{x}} y\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert read_failure(done.stdout + done.stderr).sentence().startswith("dvc.yaml:3: ")
