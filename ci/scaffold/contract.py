@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ci.scaffold.columns import ROW_ID, clean
+from ci.scaffold.look import UNKNOWN_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,8 @@ EXPLAINED = {
     "output": "What the API answers.",
     "evaluation": "How a candidate is judged. Slices (such as slices: [region]) are judged one by "
     "one, if you name\n# columns of the holdout.",
-    "monitoring": "What `mlops drift` compares: reference and analysis period, chunk by chunk.",
+    "monitoring": "What `mlops drift` compares: reference and analysis period, by chunks:\n# day, "
+    "week, month or quarter, or a number of rows.",
     "parameters": "Values of params.yaml that the owner may change without a data scientist.",
 }
 
@@ -88,7 +90,7 @@ def _data(
     if plan.time:
         data["monitoring"] = {
             "timestamp": named["time"],
-            "chunk": look.chunks.get(plan.time, "month"),
+            "chunk": look.chunks.get(plan.time, UNKNOWN_CHUNK),
             "reference": "evaluation/reference.csv",
             "analysis": "evaluation/analysis.csv",
             "target": named["actual"],

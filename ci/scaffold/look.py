@@ -12,11 +12,18 @@ if TYPE_CHECKING:
 
     from ci.contract.dataset import Table
 
-Chunk = Literal["day", "week", "month", "quarter"]
+Chunk = Literal["day", "week", "month", "quarter"] | int
 ANALYSIS_SHARE = 0.2
 LEAST_CHUNKS = 6
 ROWS_A_CHUNK = 30
-DAYS: dict[Chunk, int] = {"quarter": 91, "month": 30, "week": 7, "day": 1}
+ROW_CHUNKS = 10
+UNKNOWN_CHUNK = 500
+DAYS: dict[Literal["day", "week", "month", "quarter"], int] = {
+    "quarter": 91,
+    "month": 30,
+    "week": 7,
+    "day": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -56,23 +63,28 @@ def _example(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def chunk_of(times: pd.Series[Any]) -> Chunk:
-    """The longest chunk of which the newest fifth of the rows has enough.
+    """The longest period of which the newest fifth of the rows has enough, else rows a chunk.
 
-    Where the rows come in bursts, such as once a month, a chunk is no shorter than the pause.
+    Where the rows come in bursts, such as once a month, a period is no shorter than the pause.
+    Thresholds from two or three periods would call every change drift: then rows are counted.
     """
     import pandas as pd
 
     days = pd.to_datetime(times.dropna(), format="ISO8601", errors="coerce").dropna().dt.normalize()
     if days.empty:
-        return "month"
+        return UNKNOWN_CHUNK
     newest = days.sort_values().iloc[int(len(days) * (1 - ANALYSIS_SHARE)) :]
     span = (newest.iloc[-1] - newest.iloc[0]).days + 1
     pause = days.drop_duplicates().sort_values().diff().dt.days.median()
-    possible: list[Chunk] = [
-        chunk
-        for chunk, length in DAYS.items()
-        if length >= (1 if pd.isna(pause) else pause)
-        and len(newest) * length / span >= ROWS_A_CHUNK
-    ]
-    enough = [chunk for chunk in possible if span / DAYS[chunk] >= LEAST_CHUNKS]
-    return next(iter(enough or possible[::-1]), "month")
+    for chunk, length in DAYS.items():
+        long_enough = length >= (1 if pd.isna(pause) else pause)
+        filled = len(newest) * length / span >= ROWS_A_CHUNK
+        if long_enough and filled and span / length >= LEAST_CHUNKS:
+            return chunk
+    return max(ROWS_A_CHUNK, _rounded(len(newest) / ROW_CHUNKS))
+
+
+def _rounded(rows: float) -> int:
+    """To one digit: 521 rows are 500."""
+    power = 10 ** (len(str(int(rows))) - 1)
+    return int(rows // power * power)

@@ -184,10 +184,10 @@ def test_a_date_that_cannot_divide_the_rows_is_left_out(repository: Repository) 
 
 
 @pytest.mark.parametrize(
-    ("days_between", "rows_a_day", "chunk"), [(28, 300, "month"), (1, 8, "week"), (1, 1, "month")]
+    ("days_between", "rows_a_day", "chunk"), [(28, 300, 80), (1, 8, "week"), (1, 1, 30)]
 )
 def test_chunks_have_enough_rows_and_are_no_shorter_than_the_pauses(
-    repository: Repository, days_between: int, rows_a_day: int, chunk: str
+    repository: Repository, days_between: int, rows_a_day: int, chunk: str | int
 ) -> None:
     first = date(2023, 1, 2)
     days = [first + timedelta(days=each) for each in range(0, 365, days_between)]
