@@ -96,3 +96,21 @@ def write_dataset(repository: Repository, name: str, digest: str = "0" * 32) -> 
     tracked = {"outs": [{"md5": digest, "size": 1, "hash": "md5", "path": f"{name}.csv"}]}
     (folder / "tables" / f"{name}.csv.dvc").write_text(yaml.safe_dump(tracked))
     return folder
+
+
+def copy_of_sources(repository: Repository, root: Path) -> Repository:
+    """What a person would check out of ``repository`` in ``root``, and the tables of its data.
+
+    What pipelines wrote (models, DVC's cache and records) stays behind.
+    """
+    listed = git(repository.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    kept = ("models/", "data/", "policies/", ".dvc/", ".dvcignore")
+    files = {repository.root / name for name in listed.split("\0") if name.startswith(kept)}
+    files = {path for path in files if not path.match("models/*/dvc.lock")}
+    files |= set(repository.data_dir.glob("*/tables/*"))
+    for path in sorted(file for file in files if file.is_file()):
+        copy = root / path.relative_to(repository.root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    git(root, "init", "-q", "-b", "main")
+    return Repository(root)
