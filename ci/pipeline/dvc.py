@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 TAIL_BYTES = 65_536
+# What DVC advises after each run; an analyst need not know DVC.
+HINTS = (
+    "To track the changes with git",
+    "git add ",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+    "Data and pipelines are up to date",
+)
 
 
 def reproduce(repository: Repository, target: str, log: Path) -> None:
@@ -50,7 +59,9 @@ def reproduce(repository: Repository, target: str, log: Path) -> None:
     ):
         for line in process.stdout or ():
             file.write(line)
-            say(f"  {line.decode(errors='replace').rstrip()}")
+            text = line.decode(errors="replace").rstrip()
+            if text and not text.strip().startswith(HINTS):
+                say(f"  {text}")
     if process.returncode:
         raise MlopsError("pipeline_failed", _message(repository, target, log))
 
