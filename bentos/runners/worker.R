@@ -31,8 +31,8 @@ local({
   }
 
   read_column <- function(con, rows) {
-    head <- as.integer(readBin(con, "raw", 2L))
-    name <- read_text(con, readBin(con, "integer", 1L, 2L, signed = FALSE, endian = "little"))
+    head <- as.integer(readBin(con, "raw", 4L))
+    name <- read_text(con, head[3L] + 256L * head[4L])
     missing <- if (head[2L]) as.logical(readBin(con, "raw", rows)) else NULL
     values <- switch(kinds[head[1L]],
       float64 = readBin(con, "double", rows, endian = "little"),
@@ -70,7 +70,8 @@ local({
     }
     values <- as.vector(values)
     kind <- switch(typeof(values), double = 1L, integer = 2L, logical = 3L, character = 4L)
-    missing <- if (kind == 1L) is.na(values) & !is.nan(values) else is.na(values)
+    missing <- anyNA(values)
+    if (missing) missing <- if (kind == 1L) is.na(values) & !is.nan(values) else is.na(values)
     label <- charToRaw(enc2utf8(name))
     c(
       list(as.raw(c(kind, any(missing))), bytes_of(length(label), 2L), label),
@@ -109,7 +110,9 @@ local({
       parts <- list(charToRaw("the result is larger than a frame may be"))
       size <- length(parts[[1L]])
     }
-    writeBin(c(charToRaw(kind), bytes_of(c(number, size))), con)
+    parts <- c(list(charToRaw(kind), bytes_of(c(number, size))), parts)
+    # Each write wakes the supervisor, so what is small goes out at once.
+    if (size < 2^16) parts <- list(unlist(parts))
     for (part in parts) writeBin(part, con)
     flush(con)
   }
