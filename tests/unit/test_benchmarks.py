@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.__main__ import main
+from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.results import Result, table, write
+from tests.support.repositories import new_repository
 
 QUICK = Result("frames", "R, 1 row there and back", 0.5, 0.25, "ms")
 SLOW = Result("scaling", "mlops plan", 4.5, 1.5, "s", limit=2)
@@ -39,3 +40,21 @@ def test_the_json_holds_results_ratios_and_the_machine(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
     assert "frames, batch, scaling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("result", "code"), [(QUICK, 0), (SLOW, 1)])
+def test_a_run_prints_writes_and_says_whether_a_limit_was_missed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    result: Result,
+    code: int,
+) -> None:
+    monkeypatch.chdir(new_repository(tmp_path).root)
+    monkeypatch.setitem(BENCHMARKS, "frames", lambda: [result])
+    assert main(["frames"]) == code
+    assert result.case in capsys.readouterr().out
+    found = json.loads((tmp_path / ".mlops" / "bench" / "bench.json").read_text())
+    assert [each["case"] for each in found["results"]] == [result.case]
+    assert found["machine"]["cores"] > 0
+    assert {"python", "r", "julia", "dvc"} <= set(found["machine"]["versions"])
