@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -185,8 +186,10 @@ def _kind(rules: DatasetColumn) -> str:
 
 def clean(header: str, taken: set[str]) -> str:
     """``header`` as a column name of a contract, different from those in ``taken``."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", header).strip("_")
-    if not name or not name[0].isalpha():
+    letters = unicodedata.normalize("NFKD", header.replace("ß", "ss"))
+    letters = "".join(each for each in letters if not unicodedata.combining(each))
+    name = re.sub(r"[^A-Za-z0-9]+", "_", letters).strip("_")
+    if not name or not re.match("[A-Za-z]", name):
         name = f"column_{name}".rstrip("_")
     base, number = name, 2
     while name in taken:

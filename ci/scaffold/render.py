@@ -34,8 +34,13 @@ def render(template: str, words: Mapping[str, str], sections: Set[str]) -> str:
 
 
 def text(language: str, value: str) -> str:
-    """``value`` as a literal of ``language``."""
+    """``value`` as a literal of ``language``.
+
+    R reads its own source in the machine's encoding, so its literals are ASCII.
+    """
     literal = json.dumps(value, ensure_ascii=False)
+    if language == "r":
+        return "".join(each if each.isascii() else f"\\U{ord(each):08x}" for each in literal)
     return literal.replace("$", "\\$") if language == "julia" else literal
 
 

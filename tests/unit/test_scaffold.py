@@ -218,6 +218,13 @@ def test_the_python_model_learns(repository: Repository, target: str, dated: boo
     name = "mae" if target == "units sold" else "log_loss"
     baseline = "training_mean" if name == "mae" else "base_rate"
     assert metrics[name] < 0.9 * metrics[f"{name}_{baseline}"]
+    if target == "returned":
+        with (folder / "evaluation" / "holdout.csv").open(encoding="utf-8") as file:
+            outcomes = {
+                (float(row["units_sold"]) > 25, row["actual_returned"])
+                for row in csv.DictReader(file)
+            }
+        assert outcomes == {(True, "1"), (False, "0")}
     parts = {
         part: {row["store_id"] for row in csv.DictReader((folder / part).open(encoding="utf-8"))}
         for part in ("prepared/train.csv", "evaluation/holdout.csv")
@@ -309,3 +316,11 @@ def test_the_command_answers_in_json_and_refuses_other_languages(repository: Rep
         text=True,
     )
     assert json.loads(good.stdout) == {"path": "models/fresh"}
+
+
+def test_headers_of_any_letters_become_columns(repository: Repository) -> None:
+    columns = {"if": COLUMNS["price"], "2nd Straße": COLUMNS["size"], "Menü": COLUMNS["units sold"]}
+    write_dataset(repository, "odd", columns)
+    folder = new_model(repository, "fresh", "r", "odd", "Menü")
+    assert list(load_model_contract(repository, "fresh").input) == ["if", "column_2nd_Strasse"]
+    assert (folder / "columns.R").read_text(encoding="utf-8").isascii()  # R's locale may be C
