@@ -7,6 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ci.console import say
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -38,4 +39,18 @@ def only_one(repository: Repository, work: str, name: str) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        yield
+
+
+@contextmanager
+def in_turn(repository: Repository, work: str) -> Iterator[None]:
+    """Wait until no other process of this repository does ``work``, and hold it back meanwhile."""
+    path = repository.state_dir / "locks" / f"{work}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  waiting for another {work} in this repository to end …")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

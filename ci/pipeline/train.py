@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ci.busy import only_one
+from ci.busy import in_turn, only_one
 from ci.console import say, step
 from ci.contract.model import load_model_contract
 from ci.dataset.ready import ensure_valid
@@ -80,7 +80,8 @@ def _run(repository: Repository, contract: ModelContract) -> Candidate:
     for dataset in contract.datasets:
         ensure_valid(repository, dataset)
     say(f"{name}: running its pipeline (DVC) …")
-    reproduce(repository, f"models/{name}/dvc.yaml", log)
+    with in_turn(repository, "pipeline"):  # DVC refuses stages that share data with a running one
+        reproduce(repository, f"models/{name}/dvc.yaml", log)
     seconds = time.monotonic() - begin
     folder = repository.model_dir(name)
     metrics = check_outputs(folder, contract)
