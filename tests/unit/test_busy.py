@@ -49,9 +49,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         pass
 
 
-def test_the_next_in_turn_waits_and_then_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_next_in_turn_waits_and_then_goes_on(tmp_path: Path) -> None:
     process = holder(tmp_path, "in_turn", "'pipeline'")
     assert process.stdin
     process.stdin.write("\n")
