@@ -17,13 +17,16 @@ def git(root: Path, *arguments: str) -> str:
     Raises:
         MlopsError: ``git_failed`` with Git's own last line.
     """
-    done = subprocess.run(
-        ["git", "-c", "core.quotepath=false", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.quotepath=false", *arguments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise MlopsError("git_failed", "Git is not installed; install it and try again.") from None
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise MlopsError("git_failed", f"git {arguments[0]} failed in {root}: {reason}")

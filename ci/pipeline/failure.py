@@ -54,9 +54,16 @@ def read_failure(log: str) -> Failure:
         return Failure(f"{place}: {invalid['message'].strip()}")
     stage = _last(_STAGE, log) or _last(_DVC, log)
     if stage:
-        return Failure(stage["message"].strip())
+        return Failure(stage["message"].strip() + _last_words(log[: stage.start()]))
     lines = [line for line in log.splitlines() if line.strip()]
     return Failure(lines[-1].strip() if lines else "it printed nothing")
+
+
+def _last_words(log: str) -> str:
+    """What a stage printed last before it ended without an error that we can read."""
+    printed = log.rpartition("\n> ")[2].splitlines()[1:] if "\n> " in log else []
+    words = [line.strip() for line in printed if line.strip() and line.strip() != "ERROR:"]
+    return f"; the last it printed was: {words[-1]}" if words else ""
 
 
 def _bad_data(log: str) -> Failure | None:

@@ -82,3 +82,14 @@ def test_a_broken_pipeline_file_is_named_with_its_line(tmp_path: Path) -> None:
     )
     assert done.returncode
     assert read_failure(done.stdout + done.stderr).sentence().startswith("dvc.yaml:3: ")
+
+
+def test_a_stage_that_ends_itself_is_quoted() -> None:
+    log = (
+        "Running stage 'train':\n> python train.py\nreading\nthe shops are closed\n"
+        "ERROR: failed to reproduce 'train': failed to run: python train.py, exited with 1\n"
+    )
+    assert read_failure(log).sentence() == (
+        "failed to run: python train.py, exited with 1; the last it printed was: "
+        "the shops are closed"
+    )
