@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ci.console import say
 from ci.contract.model import load_model_contract
 from ci.errors import MlopsError
-from ci.targets.local import post
+from ci.targets.http import post
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -76,13 +76,17 @@ def stop(repository: Repository, name: str | None) -> list[str]:
     """End the service of ``name``, or every one; returns the models whose service was ended.
 
     Raises:
-        MlopsError: ``unknown_model``.
+        MlopsError: ``unknown_model``, or ``busy`` while a deployment runs.
     """
-    if name is not None and local.recorded(repository, name) is None:
+    known = local.known_models(repository)
+    if name is not None and name not in known:
         repository.model_dir(name)
-        return []
-    names = [name] if name else [service.model for service in local.all_recorded(repository)]
-    return [each for each in names if local.stop(repository, each)]
+    return [each for each in ([name] if name else known) if _stop(repository, each)]
+
+
+def _stop(repository: Repository, name: str) -> bool:
+    with only_one(repository, "deploy", name):
+        return local.stop(repository, name)
 
 
 def not_deployed(name: str) -> MlopsError:

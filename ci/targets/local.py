@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
 from ci.targets import processes
+from ci.targets.http import is_ready, post, refusal, served
 from ci.targets.ports import HOST, any_free, is_free, port_of
+from ci.targets.turn import one_switch_at_a_time
 from ci.telemetry import OFF
 
 if TYPE_CHECKING:
@@ -61,11 +60,18 @@ def all_recorded(repository: Repository) -> list[Service]:
     return [service for name in names if (service := recorded(repository, name))]
 
 
+def known_models(repository: Repository) -> list[str]:
+    """Models of which something runs, ran, or was being started."""
+    folder = repository.state_dir / "live"
+    paths = [*folder.glob("*.json"), *folder.glob("*.starting")]
+    return sorted({path.stem for path in paths} - {"ports"})
+
+
 def state(service: Service) -> str:
     """``running``, ``not ready`` or ``stopped``."""
     if not processes.is_running(service.pid, service.started):
         return "stopped"
-    return "running" if _is_ready(service.url) else "not ready"
+    return "running" if is_ready(service.url) else "not ready"
 
 
 def switch(
@@ -77,19 +83,34 @@ def switch(
     has changed; should it fail on the model's port, the version before is started again.
 
     Raises:
-        MlopsError: ``port_in_use``, ``start_failed`` or ``probe_failed``.
+        MlopsError: ``busy``, ``no_port``, ``port_in_use``, ``start_failed`` or ``probe_failed``.
     """
-    before = _running(repository, version.model)
-    port = port_of(repository, version.model, policy)
+    with one_switch_at_a_time(policy.start_timeout_seconds):
+        _end_abandoned(repository, version.model)
+        before = _running(repository, version.model)
+        draft = _draft(version, _require_port(repository, version.model, before, policy))
+        write_json(release_path(repository, version.model, version.version), asdict(version))
+        _rehearse(repository, draft, example, policy)
+        return _replace(repository, before, draft, policy)
+
+
+def _require_port(
+    repository: Repository, name: str, before: Service | None, policy: LocalTarget
+) -> int:
+    port = port_of(repository, name, policy)
     if not (before and before.port == port) and not is_free(port):
         raise MlopsError(
             "port_in_use",
-            f"Port {port} of {version.model} is used by another program; end that program, or "
+            f"Port {port} of {name} is used by another program; end that program, or "
             "change local.first_port in policies/deployment.yaml.",
         )
-    write_json(release_path(repository, version.model, version.version), asdict(version))
-    draft = _draft(version, port)
-    _rehearse(repository, draft, example, policy)
+    return port
+
+
+def _replace(
+    repository: Repository, before: Service | None, draft: Service, policy: LocalTarget
+) -> Service:
+    """Serve ``draft`` where ``before`` ran; bring ``before`` back should that fail."""
     if before:
         processes.stop(before.pid, before.started)
     try:
@@ -109,13 +130,31 @@ def _running(repository: Repository, name: str) -> Service | None:
 
 def _remember(repository: Repository, service: Service) -> None:
     write_json(record_path(repository, service.model), asdict(service))
+    _starting_path(repository, service.model).unlink(missing_ok=True)
+
+
+def _starting_path(repository: Repository, name: str) -> Path:
+    """Which process is being started, so that a command that is cut off leaves no stranger."""
+    return record_path(repository, name).with_suffix(".starting")
+
+
+def _end_abandoned(repository: Repository, name: str) -> bool:
+    """End what a deployment was starting when it was cut off; False where there is nothing."""
+    path = _starting_path(repository, name)
+    record = read_json(path)
+    alive = record is not None and processes.is_running(record["pid"], record["started"])
+    if record is not None:
+        processes.stop(record["pid"], record["started"])
+    path.unlink(missing_ok=True)
+    return alive
 
 
 def stop(repository: Repository, name: str) -> bool:
     """End the service of ``name`` and its children; False where none was running."""
+    abandoned = _end_abandoned(repository, name)
     service = _running(repository, name)
     if service is None:
-        return False
+        return abandoned
     processes.stop(service.pid, service.started)
     return True
 
@@ -127,7 +166,7 @@ def _rehearse(
     try:
         _probe(service, example)
     finally:
-        processes.stop(service.pid, service.started)
+        _end_abandoned(repository, service.model)
         shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
 
 
@@ -156,7 +195,12 @@ def _launch(repository: Repository, draft: Service, policy: LocalTarget) -> Serv
     command = serve_command(folder, draft.port)
     pid, started = processes.start(command, environment, log, folder)
     service = replace(draft, pid=pid, started=started)
-    _wait_until_ready(service, log, policy.start_timeout_seconds)
+    write_json(_starting_path(repository, draft.model), {"pid": pid, "started": started})
+    try:
+        _wait_until_ready(service, log, policy.start_timeout_seconds)
+    except MlopsError:
+        _end_abandoned(repository, draft.model)
+        raise
     return service
 
 
@@ -179,18 +223,26 @@ def bento_folder(repository: Repository, bento: str) -> Path:
 def _wait_until_ready(service: Service, log: Path, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        refusal = _refusal(service.url)
-        if refusal == "":
-            return
-        if refusal:
-            processes.stop(service.pid, service.started)
-            raise MlopsError("start_failed", _start_failed(service, log, f"can't serve: {refusal}"))
+        problem = refusal(service.url)
+        if problem == "":
+            return _require_own(service, log)
+        if problem:
+            raise MlopsError("start_failed", _start_failed(service, log, f"can't serve: {problem}"))
         if not processes.is_running(service.pid, service.started):
             raise MlopsError("start_failed", _start_failed(service, log, "ended at its start"))
         time.sleep(0.1)
-    processes.stop(service.pid, service.started)
     reason = f"was not ready after {seconds:g} s"
     raise MlopsError("start_failed", _start_failed(service, log, reason))
+
+
+def _require_own(service: Service, log: Path) -> None:
+    """Make sure that it is this version that answers, and no other program on the port."""
+    found = served(service.url)
+    if found != (service.model, service.version):
+        raise MlopsError(
+            "start_failed",
+            _start_failed(service, log, f"started, but {found or 'something else'} answers"),
+        )
 
 
 def _start_failed(service: Service, log: Path, reason: str) -> str:
@@ -200,24 +252,6 @@ def _start_failed(service: Service, log: Path, reason: str) -> str:
         f"Version {service.version} of {service.model} {reason}; nothing was switched. "
         f"The end of {log}: {tail}"
     )
-
-
-def _is_ready(url: str) -> bool:
-    return _refusal(url) == ""
-
-
-def _refusal(url: str) -> str | None:
-    """Why the service says it can't serve: empty where it can, None where it does not answer.
-
-    A service does not answer before it has loaded its model, so that a refusal is final.
-    """
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310
-            return ""
-    except urllib.error.HTTPError as error:
-        return str(json.loads(error.read() or b"{}").get("error", {}).get("message", error))
-    except (OSError, ValueError):
-        return None
 
 
 def _probe(service: Service, example: dict[str, Any]) -> None:
@@ -230,19 +264,3 @@ def _probe(service: Service, example: dict[str, Any]) -> None:
             f"Version {service.version} of {service.model} started but answered the contract's "
             f"example with {status}: {message}; nothing was switched.",
         )
-
-
-def post(url: str, body: dict[str, Any], seconds: float = 30.0) -> tuple[int, dict[str, Any]]:
-    """POST ``body`` to ``url``/predict: the status and the parsed answer."""
-    request = urllib.request.Request(  # noqa: S310
-        f"{url}/predict",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-            return int(answer.status), json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read() or b"{}")
-    except OSError as error:
-        return 0, {"error": {"message": str(error)}}
