@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from ci.cli import use_environment
+
+# As `mlops` does for itself: this environment's programs first, no telemetry from any test.
+use_environment()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -19,17 +19,24 @@ def drift(model: Model, json: Json = False) -> None:
     from ci.monitor.drift import as_dict
     from ci.repository import Repository
 
-    checked = check_drift(Repository.find(), model)
+    repository = Repository.find()
+    checked = check_drift(repository, model)
     result = as_dict(checked)
     columns = ["name", "method", "value", "threshold", "chunk", "alert"]
-    text = "\n".join(
-        [
-            checked.headline,
-            "",
-            table(result["features"], columns),
-            "",
-            f"Report: {checked.report}",
-            f"Plot:   {checked.plot}",
-        ]
-    )
-    emit(result, text, json)
+    rows = [{**row, "chunk": row["chunk"].split("/")[0]} for row in result["features"]]
+    left_out = [f"Not measured: {each.name}: {each.reason}." for each in checked.unmeasured]
+    lines = [
+        checked.headline,
+        "",
+        table([{key: _short(value) for key, value in row.items()} for row in rows], columns),
+        "",
+        *left_out,
+        *([checked.performance_note] if checked.performance_note else []),
+        f"Report: {repository.relative(checked.report)}",
+        f"Plot:   {repository.relative(checked.plot)}",
+    ]
+    emit(result, "\n".join(lines), json)
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value

@@ -12,8 +12,10 @@ from ci.yaml_file import parse, read_yaml
 if TYPE_CHECKING:
     from ci.repository import Repository
 
-Continuous = Literal["kolmogorov_smirnov", "jensen_shannon", "wasserstein", "hellinger"]
-Categorical = Literal["chi2", "jensen_shannon", "l_infinity", "hellinger"]
+# Methods whose value lies between 0 (the same) and 1 (nothing in common), so that one least
+# change fits them all.
+Continuous = Literal["kolmogorov_smirnov", "jensen_shannon", "hellinger"]
+Categorical = Literal["jensen_shannon", "l_infinity", "hellinger"]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -39,6 +41,10 @@ class AlertRule(Contract):
     """… out of this many chunks in a row, so that one noisy chunk wakes nobody."""
     features: Count = 1
     """The check is an alert if at least this many columns raise one."""
+    least_change: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """No column counts as over its threshold below this distance of the distributions (0 to 1)."""
+    worse_by: Annotated[float, Field(gt=0, le=10)] = 0.25
+    """A chunk whose realised metric is over its limit and worse by this share is an alert."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

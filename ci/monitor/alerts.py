@@ -64,22 +64,47 @@ def _threshold(measure: Measure) -> float | None:
     return measure.upper
 
 
-def is_alert(found: Sequence[Signal], rule: AlertRule) -> bool:
-    """Whether enough features raise an alert for the check to be one."""
-    return len({signal.name for signal in found if signal.alert}) >= rule.features
+def worse_chunks(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
+    """Chunks whose realised metric is over its limit and clearly worse than is usual."""
+    return [
+        measure
+        for measure in realised
+        if measure.alert
+        and measure.value is not None
+        and measure.usual
+        # An error is worse when it is higher, an area under the curve when it is lower.
+        and _change(measure) * (-1 if measure.name == "roc_auc" else 1) >= rule.worse_by
+    ]
 
 
-def headline(model: str, found: Sequence[Signal], rule: AlertRule) -> str:
+def _change(measure: Measure) -> float:
+    return ((measure.value or 0.0) - (measure.usual or 0.0)) / abs(measure.usual or 1.0)
+
+
+def is_alert(found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule) -> bool:
+    """Whether enough features raise an alert, or performance does."""
+    drifted = {signal.name for signal in found if signal.alert}
+    return bool(worse) or len(drifted) >= rule.features
+
+
+def headline(model: str, found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule) -> str:
     """The check in one sentence."""
     names = list(dict.fromkeys(signal.name for signal in found if signal.alert))
     watched = len({signal.name for signal in found})
-    if not is_alert(found, rule):
-        if not names:
-            return (
-                f"{model} sees the world that it was made for: none of {watched} columns drifted."
-            )
+    parts = []
+    if worse:
+        weeks = ", ".join(measure.chunk.split("/")[0] for measure in worse)
+        change = max(abs(_change(measure)) for measure in worse)
+        parts.append(
+            f"its {worse[0].name} was up to {change:.0%} worse than usual (chunks from {weeks})"
+        )
+    if len(names) >= rule.features:
+        over = [chunk for signal in found if signal.alert for chunk in signal.chunks_over]
+        when = f"between {min(over).split('/')[0]} and {max(over).split('/')[-1]}"
+        parts.append(f"{', '.join(names)} drifted ({len(names)} of {watched} columns), {when}")
+    if parts:
+        return f"Alert for {model}: {'; '.join(parts)}."
+    if names:
         few = f"{', '.join(names)} drifted, fewer columns than the policy's {rule.features}"
         return f"No alert for {model}: {few}."
-    over = [chunk for signal in found if signal.alert for chunk in signal.chunks_over]
-    when = f"between {min(over).split('/')[0]} and {max(over).split('/')[-1]}"
-    return f"Drift alert for {model}: {', '.join(names)} ({len(names)} of {watched}), {when}."
+    return f"No alert for {model}: none of its {watched} measured columns drifted."

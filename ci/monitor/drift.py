@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +9,7 @@ from ci.console import step
 from ci.contract.model import ARTIFACT, load_model_contract
 from ci.contract.monitoring import load_monitoring_policy
 from ci.errors import MlopsError
-from ci.monitor.alerts import Signal, headline, is_alert, signals
-from ci.telemetry import OFF
+from ci.monitor.alerts import Signal, headline, is_alert, signals, worse_chunks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract, Monitoring
     from ci.contract.monitoring import MonitoringPolicy
     from ci.evaluate.candidate import Servable
-    from ci.monitor.measures import Measure
+    from ci.monitor.measures import Measure, Unmeasured
     from ci.monitor.periods import Periods
     from ci.repository import Repository
 
@@ -35,9 +31,21 @@ class Checked:
     alert: bool
     headline: str
     features: list[Signal]
+    unmeasured: list[Unmeasured]
     performance: dict[str, list[Measure]]
+    performance_note: str | None
     report: Path
     plot: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What NannyML measured, what it could not, and how good the predictions are."""
+
+    measures: list[Measure]
+    unmeasured: list[Unmeasured]
+    performance: dict[str, list[Measure]]
+    performance_note: str | None
 
 
 def check_drift(repository: Repository, name: str) -> Checked:
@@ -59,8 +67,8 @@ def check_drift(repository: Repository, name: str) -> Checked:
     with step(f"{name}: predicting the reference and the analysis period"):
         periods = _periods(repository, servable, rules)
     with step(f"{name}: measuring drift with NannyML"):
-        measures, performance = _measure(contract, rules, policy, periods)
-    return _conclude(repository, servable, policy, measures, performance)
+        found = _measure(servable.contract, rules, policy, periods)
+    return _conclude(repository, servable, policy, found)
 
 
 def _servable(repository: Repository, contract: ModelContract) -> Servable:
@@ -87,58 +95,53 @@ def _periods(repository: Repository, servable: Servable, rules: Monitoring) -> P
 
 def _measure(
     contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
-) -> tuple[list[Measure], dict[str, list[Measure]]]:
-    _quiet()
-    import pandas as pd
-    from nannyml.exceptions import NannyMLException
+) -> Found:
+    from ci.monitor.measures import quality, univariate, unmeasured
+    from ci.monitor.performance import note, performance
+    from ci.monitor.quirks import quiet_nannyml
 
-    from ci.monitor.measures import performance, quality, univariate
+    with quiet_nannyml():
+        from nannyml.exceptions import NannyMLException
 
-    try:
-        # NannyML's estimators fail on the Arrow strings that pandas 3 makes of text.
-        with pd.option_context("future.infer_string", False):
-            found = univariate(contract, rules, policy.methods, periods)
+        try:
+            found = univariate(contract, rules, policy, periods)
+            left_out = unmeasured(contract, periods, found)
+            found = [measure for measure in found if measure.value is not None]
             found += quality(contract, rules, periods)
-            return found, performance(contract, rules, periods)
-    except NannyMLException as error:
-        raise MlopsError(
-            "drift_failed",
-            f"NannyML could not compare the periods of {contract.name} "
-            f"({' '.join(str(error).split())}); check that both have enough rows in each chunk.",
-        ) from None
-
-
-def _quiet() -> None:
-    os.environ.update(OFF)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("nannyml").setLevel(logging.ERROR)
+            known = performance(contract, rules, periods)
+            return Found(found, left_out, known, note(contract, rules))
+        except NannyMLException as error:
+            raise MlopsError(
+                "drift_failed",
+                f"NannyML could not compare the periods of {contract.name} "
+                f"({' '.join(str(error).split())}); check that each chunk has enough rows.",
+            ) from None
 
 
 def _conclude(
-    repository: Repository,
-    servable: Servable,
-    policy: MonitoringPolicy,
-    measures: list[Measure],
-    performance: dict[str, list[Measure]],
+    repository: Repository, servable: Servable, policy: MonitoringPolicy, found: Found
 ) -> Checked:
     from ci.files import write_json
     from ci.monitor.report import write_report
 
     name = servable.contract.name
-    found = signals(measures, policy.alert)
+    features = signals(found.measures, policy.alert)
+    worse = worse_chunks(found.performance["realised"], policy.alert)
     folder = repository.state_dir / "reports" / name
     checked = Checked(
         model=name,
         version=servable.version,
-        alert=is_alert(found, policy.alert),
-        headline=headline(name, found, policy.alert),
-        features=found,
-        performance=performance,
+        alert=is_alert(features, worse, policy.alert),
+        headline=headline(name, features, worse, policy.alert),
+        features=features,
+        unmeasured=found.unmeasured,
+        performance=found.performance,
+        performance_note=found.performance_note,
         report=folder / "drift.html",
         plot=folder / "drift.png",
     )
     with step(f"{name}: drawing"):
-        write_report(checked, measures, servable.contract)
+        write_report(checked, found.measures, servable.contract)
     write_json(folder / "drift.json", as_dict(checked))
     return checked
 

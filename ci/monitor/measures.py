@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
     from ci.contract.model import ModelContract, Monitoring
-    from ci.contract.monitoring import Methods
+    from ci.contract.monitoring import MonitoringPolicy
     from ci.monitor.periods import Periods
 
 PERIODS = {"day": "D", "week": "W", "month": "M", "quarter": "Q"}
 NUMERIC = ("number", "integer")
 # A column of many free texts or ids has no distribution that could drift in a useful sense.
 MOST_CATEGORIES = 200
+SHARES = ("missing_values", "unseen_values")
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What one method found for one signal in one chunk; thresholds None where there is none."""
+    """What one method found for one signal in one chunk; thresholds None where there is none.
+
+    ``usual`` is the mean over the chunks of the reference.
+    """
 
     name: str
     method: str
@@ -31,6 +35,7 @@ class Measure:
     value: float | None
     lower: float | None
     upper: float | None
+    usual: float | None
     alert: bool
 
 
@@ -41,8 +46,16 @@ def chunking(rules: Monitoring) -> dict[str, Any]:
     return {"timestamp_column_name": rules.timestamp, "chunk_period": PERIODS[rules.chunk]}
 
 
+@dataclass(frozen=True)
+class Unmeasured:
+    """Columns that were not measured, and why: silence must not look like "all good"."""
+
+    name: str
+    reason: str
+
+
 def univariate(
-    contract: ModelContract, rules: Monitoring, methods: Methods, periods: Periods
+    contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
 ) -> list[Measure]:
     """Drift of each input column and of the prediction, by the policy's method for its type."""
     import nannyml
@@ -52,7 +65,7 @@ def univariate(
         names = [name for name in _signals(contract, periods) if _type(contract, name) == kind]
         if not names:
             continue
-        method = str(getattr(methods, kind))
+        method = str(getattr(policy.methods, kind))
         calculator = nannyml.UnivariateDriftCalculator(
             column_names=names,
             treat_as_categorical=[] if kind in NUMERIC else names,
@@ -61,10 +74,17 @@ def univariate(
             **chunking(rules),
         )
         calculator.fit(periods.reference)
-        table = calculator.calculate(periods.analysis).filter(period="analysis").to_df()
+        table = calculator.calculate(periods.analysis).to_df()
         for name in names:
-            found += _measures(table, (name, method), name, method)
+            for measure in measures_in(table, (name, method), name, method):
+                found.append(_with_least(measure, policy.alert.least_change))
     return found
+
+
+def _with_least(measure: Measure, least: float) -> Measure:
+    """``measure`` with a threshold of at least the policy's least change."""
+    threshold = max(measure.upper or 0.0, least)
+    return replace(measure, upper=threshold, alert=(measure.value or 0.0) > threshold)
 
 
 def quality(contract: ModelContract, rules: Monitoring, periods: Periods) -> list[Measure]:
@@ -81,25 +101,57 @@ def quality(contract: ModelContract, rules: Monitoring, periods: Periods) -> lis
     ):
         if names:
             fitted = calculator(column_names=names, **chunking(rules)).fit(periods.reference)
-            table = fitted.calculate(periods.analysis).filter(period="analysis").to_df()
+            table = fitted.calculate(periods.analysis).to_df()
             for name in names:
-                found += _measures(table, (name,), name, method)
+                found += measures_in(table, (name,), name, method)
     return found
 
 
+def unmeasured(
+    contract: ModelContract, periods: Periods, found: Sequence[Measure]
+) -> list[Unmeasured]:
+    """Columns that the measures say nothing about."""
+    reasons = {name: _why_not(contract, periods, name) for name in _columns(contract)}
+    distances = [measure for measure in found if measure.method not in SHARES]
+    for name in {measure.name for measure in distances}:
+        own = [measure for measure in distances if measure.name == name]
+        if all(measure.value is None for measure in own):
+            reasons[name] = f"NannyML's {own[0].method} gave no value for it"
+        elif own[0].upper is not None and own[0].upper >= 1:
+            reasons[name] = "differs so much between the reference's chunks that no change can show"
+    return _by_reason(reasons)
+
+
+def _by_reason(reasons: dict[str, str | None]) -> list[Unmeasured]:
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if reason:
+            names.setdefault(reason, []).append(name)
+    return [Unmeasured(", ".join(same), reason) for reason, same in names.items()]
+
+
 def _signals(contract: ModelContract, periods: Periods) -> list[str]:
-    """Columns whose distribution means something: no ids, no personal data, no item lists."""
-    outputs = [] if contract.task == "ranking" else list(contract.output)
-    inputs = [
-        name
-        for name, column in contract.input.items()
-        if not column.pii and name != contract.evaluation.unit
-    ]
-    return [
-        name
-        for name in [*inputs, *outputs]
-        if _type(contract, name) in NUMERIC or periods.reference[name].nunique() <= MOST_CATEGORIES
-    ]
+    return [name for name in _columns(contract) if not _why_not(contract, periods, name)]
+
+
+def _columns(contract: ModelContract) -> list[str]:
+    return [*contract.input, *contract.output]
+
+
+def _why_not(contract: ModelContract, periods: Periods, name: str) -> str | None:
+    """Why the distribution of a column means nothing, or None where it does."""
+    column = contract.input.get(name)
+    if column is None and contract.task == "ranking":
+        return "a list of items has no distribution"
+    if name == contract.evaluation.unit or (column and column.pii):
+        return "an identifier, or personal data"
+    values = periods.reference[name]
+    if values.isna().all() or periods.analysis[name].isna().all():
+        return "has no values in one of the periods"
+    declared = column is not None and column.categories is not None
+    if _type(contract, name) == "string" and not declared and values.nunique() > MOST_CATEGORIES:
+        return f"text with more than {MOST_CATEGORIES} different values"
+    return None
 
 
 def _type(contract: ModelContract, name: str) -> str:
@@ -107,104 +159,25 @@ def _type(contract: ModelContract, name: str) -> str:
     return column.type
 
 
-def _measures(
+def measures_in(
     table: pd.DataFrame, key: tuple[str, ...], name: str, method: str
 ) -> Iterator[Measure]:
-    chunks = table[("chunk", "chunk", "key")] if len(key) == 2 else table[("chunk", "key")]
-    for row, chunk in enumerate(chunks):
+    """The analysis chunks of NannyML's ``table``, in its columns that begin with ``key``."""
+    head = ("chunk", "chunk") if len(key) == 2 else ("chunk",)
+    reference = table[table[(*head, "period")] == "reference"]
+    usual = _number(reference[(*key, "value")].mean())
+    for _, row in table[table[(*head, "period")] == "analysis"].iterrows():
         yield Measure(
             name=name,
             method=method,
-            chunk=str(chunk),
-            value=_number(table[(*key, "value")].iloc[row]),
-            lower=_number(table[(*key, "lower_threshold")].iloc[row]),
-            upper=_number(table[(*key, "upper_threshold")].iloc[row]),
-            alert=bool(table[(*key, "alert")].iloc[row]),
+            chunk=str(row[(*head, "key")]),
+            value=_number(row[(*key, "value")]),
+            lower=_number(row[(*key, "lower_threshold")]),
+            upper=_number(row[(*key, "upper_threshold")]),
+            usual=usual,
+            alert=bool(row[(*key, "alert")]),
         )
 
 
 def _number(value: Any) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def performance(
-    contract: ModelContract, rules: Monitoring, periods: Periods
-) -> dict[str, list[Measure]]:
-    """Estimated performance (before targets arrive) and realised performance (once they are in).
-
-    Empty lists where NannyML has no estimator for the task or the targets are not in.
-    """
-    target = rules.target
-    if contract.task not in ("regression", "binary_classification") or target is None:
-        return {"estimated": [], "realised": []}
-    reference, analysis = _with_labels(contract, target, periods.reference), periods.analysis
-    found = {"estimated": _estimated(contract, rules, reference, analysis), "realised": []}
-    if target in analysis.columns and analysis[target].notna().any():
-        labelled = _with_labels(contract, target, analysis).dropna(subset=[target])
-        found["realised"] = _realised(contract, rules, reference, labelled)
-    return found
-
-
-def _with_labels(contract: ModelContract, target: str, table: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    labelled = table.assign(**{target: pd.to_numeric(table[target])})
-    if contract.task == "binary_classification":
-        return _with_classes(contract, labelled)
-    return labelled
-
-
-def _with_classes(contract: ModelContract, table: pd.DataFrame) -> pd.DataFrame:
-    output = next(iter(contract.output))
-    return table.assign(predicted_class=(table[output] >= 0.5).astype(int))
-
-
-def _estimated(
-    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame, analysis: pd.DataFrame
-) -> list[Measure]:
-    import nannyml
-
-    output = next(iter(contract.output))
-    if contract.task == "regression":
-        estimator = nannyml.DLE(
-            feature_column_names=list(contract.input),
-            y_pred=output,
-            y_true=rules.target,
-            metrics=["mae"],
-            hyperparameters={"verbosity": -1},  # LightGBM writes to stdout below Python
-            **chunking(rules),
-        )
-        name = "mae"
-    else:
-        analysis = _with_classes(contract, analysis)
-        estimator = nannyml.CBPE(
-            problem_type="classification_binary",
-            y_pred_proba=output,
-            y_pred="predicted_class",
-            y_true=rules.target,
-            metrics=["roc_auc"],
-            **chunking(rules),
-        )
-        name = "roc_auc"
-    table = estimator.fit(reference).estimate(analysis).filter(period="analysis").to_df()
-    return list(_measures(table, (name,), name, "estimated"))
-
-
-def _realised(
-    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame, analysis: pd.DataFrame
-) -> list[Measure]:
-    import nannyml
-
-    output = next(iter(contract.output))
-    regression = contract.task == "regression"
-    name = "mae" if regression else "roc_auc"
-    calculator = nannyml.PerformanceCalculator(
-        problem_type="regression" if regression else "classification_binary",
-        y_pred=output if regression else "predicted_class",
-        y_pred_proba=None if regression else output,
-        y_true=rules.target,
-        metrics=[name],
-        **chunking(rules),
-    )
-    table = calculator.fit(reference).calculate(analysis).filter(period="analysis").to_df()
-    return list(_measures(table, (name,), name, "realised"))

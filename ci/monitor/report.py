@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ci.files import write_whole
 from ci.monitor.alerts import excess
+from ci.monitor.measures import SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.contract.model import ModelContract
+    from ci.monitor.alerts import Signal
     from ci.monitor.drift import Checked
     from ci.monitor.measures import Measure
 
@@ -30,14 +32,35 @@ def write_report(checked: Checked, measures: Sequence[Measure], contract: ModelC
     figure = _heat_map(checked, measures)
     performance = _performance(checked, contract)
     charts = [figure, *([performance] if performance else [])]
-    write_whole(checked.plot, figure.to_image(format="png", width=1100, scale=1.5))
+    # What raised the alert comes first: the realised error where there is one.
+    write_whole(checked.plot, _stacked(list(reversed(charts))))
     write_whole(checked.report, _page(checked, contract, charts))
+
+
+def _stacked(charts: Sequence[Any]) -> bytes:
+    """One PNG with the charts below one another."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    images = [
+        Image.open(BytesIO(chart.to_image(format="png", width=1100, scale=1.5))) for chart in charts
+    ]
+    height = sum(image.height for image in images)
+    whole = Image.new("RGB", (images[0].width, height), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    target = BytesIO()
+    whole.save(target, "PNG", optimize=True)
+    return target.getvalue()
 
 
 def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
     import plotly.graph_objects as go
 
-    names = [f"{s.name} ({s.method.replace('_', ' ')})" for s in checked.features]
+    names = [_label(signal) for signal in checked.features]
     keys = [(s.name, s.method) for s in checked.features]
     chunks = sorted({measure.chunk for measure in measures})
     found = {(m.name, m.method, m.chunk): m for m in measures}
@@ -61,13 +84,21 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
         )
     )
     figure.update_layout(
-        title=f"{checked.model}: which columns moved, chunk by chunk (red: over the threshold)",
+        title=(
+            f"{checked.model}: how far each column is from its reference<br><sup>0: the same, 1: "
+            "nothing in common (shares: share of rows). Red: over the column's threshold.</sup>"
+        ),
         template="plotly_white",
-        height=180 + 34 * len(names),
+        height=190 + 34 * len(names),
         yaxis={"autorange": "reversed", "automargin": True},
-        xaxis={"title": "chunk begins", "type": "category"},
+        xaxis={"title": "period that begins on", "type": "category"},
     )
     return figure
+
+
+def _label(signal: Signal) -> str:
+    share = signal.method in SHARES
+    return f"{signal.name}: {signal.method.replace('_', ' ')}" if share else signal.name
 
 
 def _performance(checked: Checked, contract: ModelContract) -> Any | None:
@@ -88,7 +119,7 @@ def _performance(checked: Checked, contract: ModelContract) -> Any | None:
         title=f"{checked.model}: {first[0].name} by chunk (dotted: the alarm limits)",
         template="plotly_white",
         height=380,
-        xaxis={"title": "chunk begins", "type": "category"},
+        xaxis={"title": "period that begins on", "type": "category"},
         yaxis={"title": f"{first[0].name}, {next(iter(contract.output.values())).unit or ''}"},
     )
     return figure
@@ -106,8 +137,16 @@ def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> s
         f'<meta name="viewport" content="width=device-width"><title>Drift: {checked.model}</title>'
         f"<style>{STYLE}</style><h1 class={tone}>{html.escape(checked.headline)}</h1>"
         f"<p>{html.escape(contract.description)} Checked: {version}. Ask {contract.owner}.</p>"
-        f"{''.join(shown)}{_table(checked)}</html>"
+        f"{''.join(shown)}{_table(checked)}{_left_out(checked)}</html>"
     )
+
+
+def _left_out(checked: Checked) -> str:
+    """What the check says nothing about."""
+    reasons = [f"{each.name}: {each.reason}" for each in checked.unmeasured]
+    notes = [checked.performance_note] if checked.performance_note else []
+    items = "".join(f"<li>{html.escape(text)}" for text in [*reasons, *notes])
+    return f"<h2>Not measured</h2><ul>{items}</ul>" if items else ""
 
 
 def _table(checked: Checked) -> str:

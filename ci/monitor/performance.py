@@ -1,0 +1,115 @@
+"""How good the predictions are: estimated before targets arrive, realised once they are in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import MlopsError
+from ci.monitor.measures import Measure, chunking, measures_in
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ci.contract.model import ModelContract, Monitoring
+    from ci.monitor.periods import Periods
+
+METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
+CLASS = "predicted_class"
+TRUE_WORDS = {"true": 1, "false": 0}
+
+
+def performance(
+    contract: ModelContract, rules: Monitoring, periods: Periods
+) -> dict[str, list[Measure]]:
+    """The metric of each analysis chunk by kind; empty where it can't be had (see ``note``)."""
+    if note(contract, rules):
+        return {"estimated": [], "realised": []}
+    target = str(rules.target)
+    reference = _labelled(contract, target, periods.reference)
+    analysis = _with_class(contract, periods.analysis)
+    found = {"estimated": _estimated(contract, rules, reference, analysis), "realised": []}
+    if target in analysis.columns and analysis[target].notna().any():
+        known = _labelled(contract, target, analysis)
+        found["realised"] = _realised(contract, rules, reference, known)
+    return found
+
+
+def note(contract: ModelContract, rules: Monitoring) -> str | None:
+    """Why there is no performance to show, or None where there is."""
+    if contract.task not in METRICS:
+        return f"NannyML has no estimator for {contract.task}: only the columns were checked."
+    if rules.target is None:
+        return "model.yaml names no monitoring.target: only the columns were checked."
+    return None
+
+
+def _labelled(contract: ModelContract, target: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose target is known, as a number (true 1, false 0)."""
+    import pandas as pd
+
+    known = table[table[target].notna()]
+    texts = known[target].astype(str).str.lower()
+    try:
+        numbers = pd.to_numeric(texts.map(lambda text: TRUE_WORDS.get(text, text)))
+    except ValueError:
+        raise MlopsError(
+            "bad_period",
+            f"models/{contract.name}: the monitoring target {target} has a value that is no "
+            "number; mend the script that writes the periods.",
+        ) from None
+    return _with_class(contract, known.assign(**{target: numbers}))
+
+
+def _with_class(contract: ModelContract, table: pd.DataFrame) -> pd.DataFrame:
+    if contract.task == "regression":
+        return table
+    output = next(iter(contract.output))
+    return table.assign(**{CLASS: (table[output] >= 0.5).astype(int)})
+
+
+def _estimated(
+    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame, analysis: pd.DataFrame
+) -> list[Measure]:
+    import nannyml
+
+    output, metric = next(iter(contract.output)), METRICS[contract.task]
+    estimator: Any
+    if contract.task == "regression":
+        estimator = nannyml.DLE(
+            feature_column_names=list(contract.input),
+            y_pred=output,
+            y_true=rules.target,
+            metrics=[metric],
+            hyperparameters={"verbosity": -1},  # LightGBM writes to stdout below Python
+            **chunking(rules),
+        )
+    else:
+        estimator = nannyml.CBPE(
+            problem_type="classification_binary",
+            y_pred_proba=output,
+            y_pred=CLASS,
+            y_true=rules.target,
+            metrics=[metric],
+            **chunking(rules),
+        )
+    table = estimator.fit(reference).estimate(analysis).to_df()
+    return list(measures_in(table, (metric,), metric, "estimated"))
+
+
+def _realised(
+    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame, analysis: pd.DataFrame
+) -> list[Measure]:
+    import nannyml
+
+    output, metric = next(iter(contract.output)), METRICS[contract.task]
+    regression = contract.task == "regression"
+    calculator = nannyml.PerformanceCalculator(
+        problem_type="regression" if regression else "classification_binary",
+        y_pred=output if regression else CLASS,
+        y_pred_proba=None if regression else output,
+        y_true=rules.target,
+        metrics=[metric],
+        **chunking(rules),
+    )
+    table = calculator.fit(reference).calculate(analysis).to_df()
+    return list(measures_in(table, (metric,), metric, "realised"))

@@ -1,0 +1,89 @@
+"""The policy's word on chunks: which of them make an alert."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ci.contract.monitoring import AlertRule
+from ci.monitor.alerts import enough_in_a_row, headline, is_alert, signals, worse_chunks
+from ci.monitor.measures import Measure
+
+RULE = AlertRule()
+
+
+def measure(
+    name: str, week: int, value: float, upper: float = 0.2, method: str = "kolmogorov_smirnov"
+) -> Measure:
+    chunk = f"2017-11-{week:02}/2017-11-{week + 6:02}"
+    return Measure(name, method, chunk, value, None, upper, 0.05, value > upper)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "alert"),
+    [
+        ("", False),
+        ("-", False),
+        ("x", False),  # one noisy chunk wakes nobody
+        ("--x---x--", False),
+        ("x--x--x", False),
+        ("x-x", True),
+        ("xx", True),
+        ("------xx", True),
+    ],
+)
+def test_two_of_three_chunks_in_a_row_make_an_alert(chunks: str, alert: bool) -> None:
+    assert enough_in_a_row([chunk == "x" for chunk in chunks], RULE) is alert
+
+
+def test_the_signal_shows_its_furthest_chunk_and_alerts_come_first() -> None:
+    quiet = [measure("quiet", 6, 0.1), measure("quiet", 13, 0.15)]
+    loud = [measure("loud", 6, 0.3), measure("loud", 13, 0.5)]
+    first, second = signals([*quiet, *loud], RULE)
+    assert (first.name, first.value, first.threshold, first.alert) == ("loud", 0.5, 0.2, True)
+    assert first.chunk.startswith("2017-11-13")
+    assert len(first.chunks_over) == 2
+    assert (second.name, second.value, second.alert) == ("quiet", 0.15, False)
+
+
+def test_the_headline_names_columns_and_when() -> None:
+    found = signals([measure("spend", 6, 0.3), measure("spend", 13, 0.5)], RULE)
+    assert is_alert(found, [], RULE)
+    assert headline("shelf", found, [], RULE) == (
+        "Alert for shelf: spend drifted (1 of 1 columns), between 2017-11-06 and 2017-11-19."
+    )
+
+
+def test_fewer_columns_than_the_policy_asks_for_are_no_alert() -> None:
+    rule = AlertRule(features=2)
+    found = signals([measure("spend", 6, 0.3), measure("spend", 13, 0.5)], rule)
+    assert not is_alert(found, [], rule)
+    assert "fewer columns than the policy's 2" in headline("shelf", found, [], rule)
+
+
+def performance(name: str, value: float, usual: float, alert: bool = True) -> Measure:
+    return Measure(name, "realised", "2017-11-20/2017-11-26", value, 1.0, 11.0, usual, alert)
+
+
+@pytest.mark.parametrize(
+    ("found", "worse"),
+    [
+        (performance("mae", 12.6, 10.0), True),
+        (performance("mae", 12.4, 10.0), False),  # over its limit, but not by a quarter
+        (performance("mae", 13.0, 10.0, alert=False), False),
+        (performance("mae", 5.0, 10.0), False),  # better
+        (performance("roc_auc", 0.6, 0.9), True),
+        (performance("roc_auc", 0.99, 0.7), False),
+    ],
+)
+def test_one_chunk_that_is_clearly_worse_is_an_alert(found: Measure, worse: bool) -> None:
+    chunks = worse_chunks([found], RULE)
+    assert bool(chunks) is worse
+    assert is_alert([], chunks, RULE) is worse
+    if worse:
+        assert f"its {found.name} was up to" in headline("shelf", [], chunks, RULE)
+
+
+def test_a_rule_that_can_never_hold_is_refused() -> None:
+    with pytest.raises(ValidationError, match="it never happens"):
+        AlertRule(chunks=4, of=3)

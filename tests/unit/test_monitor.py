@@ -1,0 +1,135 @@
+"""Drift that was planted, and none: measured with the real NannyML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ci.contract.model import ModelContract
+from ci.contract.monitoring import MonitoringPolicy
+from ci.monitor.alerts import is_alert, signals, worse_chunks
+from ci.monitor.measures import quality, univariate, unmeasured
+from ci.monitor.performance import performance
+from ci.monitor.periods import Periods
+from ci.monitor.quirks import quiet_nannyml
+from tests.support.repositories import contract
+
+POLICY = MonitoringPolicy()
+WEEKS = {"reference": ("2017-09-11", 8), "analysis": ("2017-11-06", 9)}
+ROWS_A_WEEK = 400
+CONTRACT = ModelContract.model_validate(
+    contract(
+        "planted",
+        input={
+            "price": {"type": "number", "unit": "dollars"},
+            "visits": {"type": "number", "nullable": True},
+            "shelf": {"type": "string", "categories": ["top", "middle", "low", "floor"]},
+            "promoted": {"type": "boolean"},
+            "household": {"type": "integer", "pii": True},
+        },
+        monitoring={
+            "timestamp": "week",
+            "chunk": "week",
+            "reference": "evaluation/reference.csv",
+            "analysis": "evaluation/analysis.csv",
+            "target": "actual",
+        },
+    )
+)
+RULES = CONTRACT.monitoring
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet_nannyml():
+        yield
+
+
+def period(kind: str, seed: int) -> pd.DataFrame:
+    start, weeks = WEEKS[kind]
+    rows = ROWS_A_WEEK * weeks
+    noise = np.random.default_rng(seed)
+    visits = noise.normal(8, 2, rows)
+    price = noise.lognormal(1, 0.5, rows)
+    days = pd.date_range(start, periods=weeks * 7)
+    return pd.DataFrame(
+        {
+            "price": price,
+            "visits": np.where(noise.random(rows) < 0.1, np.nan, visits),
+            "shelf": noise.choice(["top", "middle", "low"], rows, p=[0.5, 0.3, 0.2]),
+            "promoted": (noise.random(rows) < 0.3).astype(object),
+            "household": noise.integers(1, 2500, rows).astype(float),
+            "week": np.repeat(days, -(-rows // len(days)))[:rows],
+            "y": price * 2,
+            "actual": price * 2 + noise.normal(0, 0.5, rows),
+        }
+    )
+
+
+def periods(seed: int, **planted: Any) -> Periods:
+    analysis = period("analysis", seed + 1000)
+    for name, plant in planted.items():
+        analysis[name] = plant(analysis[name])
+    return Periods(period("reference", seed), analysis)
+
+
+def alerting(found: Periods) -> set[str]:
+    assert RULES is not None
+    measures = univariate(CONTRACT, RULES, POLICY, found) + quality(CONTRACT, RULES, found)
+    found_signals = signals(measures, POLICY.alert)
+    names = {signal.name for signal in found_signals if signal.alert}
+    assert is_alert(found_signals, [], POLICY.alert) is bool(names)
+    return names
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_shift_is_no_alert(seed: int) -> None:
+    assert alerting(periods(seed)) == set()
+
+
+def swapped(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.map({"top": "low", "middle": "middle", "low": "top"})
+
+
+def half_missing(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.where(np.random.default_rng(1).random(len(values)) > 0.12)
+
+
+PLANTED = {
+    "half a standard deviation": ("visits", lambda values: values + 1),
+    "a doubled missing rate": ("visits", half_missing),
+    "a swapped category": ("shelf", swapped),
+    "a new category": ("shelf", lambda values: values.where(values != "low", "floor")),
+    "cents for dollars": ("price", lambda values: values * 100),
+    "more promotions": ("promoted", lambda values: values.map(lambda _: True)),
+}
+
+
+@pytest.mark.parametrize("case", list(PLANTED))
+def test_what_was_planted_is_named(case: str) -> None:
+    column, plant = PLANTED[case]
+    assert alerting(periods(7, **{column: plant})) == {column}
+
+
+def test_realised_error_over_its_limit_is_an_alert_and_the_usual_one_is_not() -> None:
+    assert RULES is not None
+    usual = performance(CONTRACT, RULES, periods(3))
+    assert len(usual["estimated"]) == len(usual["realised"]) == WEEKS["analysis"][1]
+    assert worse_chunks(usual["realised"], POLICY.alert) == []
+    off = performance(CONTRACT, RULES, periods(3, actual=lambda values: values + 2))
+    assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
+
+
+def test_what_is_not_measured_is_named_with_its_reason() -> None:
+    assert RULES is not None
+    empty = periods(5, visits=lambda values: values * np.nan)
+    measures = univariate(CONTRACT, RULES, POLICY, empty)
+    left_out = {each.name: each.reason for each in unmeasured(CONTRACT, empty, measures)}
+    assert left_out == {
+        "household": "an identifier, or personal data",
+        "visits": "has no values in one of the periods",
+    }
