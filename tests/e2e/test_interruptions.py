@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ci.files import read_json
 from ci.repository import Repository
 from tests.e2e.conftest import LANGUAGES, Make
 from tests.support.command import begin, mlops, result
@@ -70,3 +71,33 @@ def test_a_killed_training_takes_its_children_along_and_the_next_one_goes_on(
     assert second["fingerprint"] != first["fingerprint"]
     assert second["metrics"]["slope"] == pytest.approx(0.9 * first["metrics"]["slope"])
     assert result(root, "evaluate", name)["candidate"] > 0
+
+
+def test_a_deployment_that_is_cut_off_leaves_nothing_that_stop_can_not_end(make: Make) -> None:
+    repository, name = make("python"), "sales-python"
+    result(repository.root, "train", name)
+    command = begin(repository.root, "deploy", name)
+    record = repository.state_dir / "live" / f"{name}.starting"
+    service = started_service(record, command)
+    command.send_signal(signal.SIGKILL)
+    command.wait()
+    assert service.is_running()
+    assert result(repository.root, "status") == []
+
+    assert result(repository.root, "stop", name) == {"stopped": [name]}
+    gone, _ = psutil.wait_procs([service], timeout=PATIENCE_SECONDS)
+    assert gone == [service]
+    assert not record.exists()
+    assert result(repository.root, "deploy", name)["version"] == 1
+
+
+def started_service(record: Path, command: subprocess.Popen[bytes]) -> psutil.Process:
+    """The service that a deployment is starting, once there is one."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found = read_json(record)
+        if found:
+            return psutil.Process(found["pid"])
+        assert command.poll() is None, "the deployment ended before it started a service"
+        time.sleep(0.01)
+    raise AssertionError("the deployment started no service")
