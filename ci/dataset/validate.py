@@ -26,15 +26,16 @@ def require_valid(repository: Repository, name: str) -> None:
     """Refuse data that breaks its contract.
 
     Raises:
-        MlopsError: ``bad_data``, with a sentence for each violation; or what `load_dataset` raises.
+        MlopsError: ``bad_data``, with the first violation; or what `load_dataset` raises.
     """
     violations = validate(load_dataset(repository, name), dataset_dir(repository, name))
     if violations:
-        lines = "\n".join(violation.sentence() for violation in violations)
+        more = len(violations) - 1
+        others = f"`mlops data validate {name}` lists {more} more. " if more else ""
         raise MlopsError(
             "bad_data",
-            f"The data of {name} breaks its contract: correct the data, or "
-            f"data/{name}/dataset.yaml where the data is right.\n{lines}",
+            f"{violations[0].sentence()} {others}Correct the data, or data/{name}/dataset.yaml "
+            "where the data is right.",
         )
 
 

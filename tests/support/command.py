@@ -36,6 +36,7 @@ class Done:
         assert set(document) == {"error"}
         assert set(document["error"]) == {"code", "message"}
         assert "Traceback" not in self.stderr
+        assert "\n" not in document["error"]["message"]
         return str(document["error"]["code"])
 
     @property
