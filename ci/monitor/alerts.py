@@ -72,9 +72,15 @@ def worse_chunks(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
         if measure.alert
         and measure.value is not None
         and measure.usual
-        # An error is worse when it is higher, an area under the curve when it is lower.
-        and _change(measure) * (-1 if measure.name == "roc_auc" else 1) >= rule.worse_by
+        and _change(measure) * _worse_sign(measure.name) >= rule.worse_by
     ]
+
+
+def _worse_sign(metric: str) -> int:
+    """An error is worse when it is higher, a share of hits when it is lower."""
+    from ci.evaluate.metrics import METRICS
+
+    return -1 if METRICS[metric].better == "higher" else 1
 
 
 def _change(measure: Measure) -> float:

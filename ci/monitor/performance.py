@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import Measure, chunking, measures_in
+from ci.monitor.measures import PERIODS, Measure, chunking, measures_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from ci.contract.model import ModelContract, Monitoring
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
 CLASS = "predicted_class"
+LEAST_CHUNKS = 3
 TRUE_WORDS = {"true": 1, "false": 0}
 
 
@@ -22,8 +27,10 @@ def performance(
     contract: ModelContract, rules: Monitoring, periods: Periods
 ) -> dict[str, list[Measure]]:
     """The metric of each analysis chunk by kind; empty where it can't be had (see ``note``)."""
-    if note(contract, rules):
+    if rules.target is None:
         return {"estimated": [], "realised": []}
+    if contract.task not in METRICS:
+        return {"estimated": [], "realised": realised_by_chunk(contract, rules, periods)}
     target = str(rules.target)
     reference = _labelled(contract, target, periods.reference)
     analysis = _with_class(contract, periods.analysis)
@@ -36,11 +43,69 @@ def performance(
 
 def note(contract: ModelContract, rules: Monitoring) -> str | None:
     """Why there is no performance to show, or None where there is."""
-    if contract.task not in METRICS:
-        return f"NannyML has no estimator for {contract.task}: only the columns were checked."
     if rules.target is None:
         return "model.yaml names no monitoring.target: only the columns were checked."
+    if contract.task not in METRICS:
+        return (
+            f"NannyML has no estimator for {contract.task}: nothing says how good a chunk is "
+            "before its targets are in."
+        )
     return None
+
+
+def realised_by_chunk(
+    contract: ModelContract, rules: Monitoring, periods: Periods
+) -> list[Measure]:
+    """The contract's primary metric of each chunk with targets, for tasks that NannyML lacks.
+
+    The limits are NannyML's: three standard deviations around the reference's chunks.
+    """
+    usual = [value for _, value in _values(contract, rules, periods.reference)]
+    if len(usual) < LEAST_CHUNKS:
+        return []
+    middle, width = statistics.fmean(usual), 3 * statistics.pstdev(usual)
+    return [
+        Measure(
+            name=contract.evaluation.metric,
+            method="realised",
+            chunk=chunk,
+            value=value,
+            lower=middle - width,
+            upper=middle + width,
+            usual=middle,
+            alert=abs(value - middle) > width,
+        )
+        for chunk, value in _values(contract, rules, periods.analysis)
+    ]
+
+
+def _values(
+    contract: ModelContract, rules: Monitoring, table: pd.DataFrame
+) -> Iterator[tuple[str, float]]:
+    """Each chunk that has targets, and the metric in it."""
+    from ci.evaluate.answers import guess_of, truth_of
+    from ci.evaluate.metrics import METRICS as OURS
+    from ci.evaluate.metrics import value_of
+
+    target = str(rules.target)
+    if target not in table.columns:
+        return
+    known = table[table[target].notna()].rename(columns={target: contract.evaluation.target})
+    for chunk, rows in known.groupby(_chunks(rules, known), sort=True):
+        truth = truth_of(contract, rows, f"models/{contract.name}: monitoring period")
+        guess = guess_of(contract, {name: rows[name].tolist() for name in contract.output})
+        value = value_of(OURS[contract.evaluation.metric].measure(truth, guess), len(rows))
+        if math.isfinite(value):
+            yield str(chunk), value
+
+
+def _chunks(rules: Monitoring, table: pd.DataFrame) -> Any:
+    """The chunk of each row, named as NannyML names it."""
+    if isinstance(rules.chunk, int):
+        import numpy as np
+
+        return np.arange(len(table)) // rules.chunk
+    return table[rules.timestamp].dt.to_period(PERIODS[rules.chunk])
 
 
 def _labelled(contract: ModelContract, target: str, table: pd.DataFrame) -> pd.DataFrame:

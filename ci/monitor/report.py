@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from ci.evaluate.metrics import METRICS
 from ci.files import write_whole
 from ci.monitor.alerts import excess
 from ci.monitor.measures import SHARES
@@ -30,7 +31,7 @@ border-bottom: 1px solid #d0d7de } td.number { font-variant-numeric: tabular-num
 def write_report(checked: Checked, measures: Sequence[Measure], contract: ModelContract) -> None:
     """Write ``checked.report`` (HTML that needs no network) and ``checked.plot`` (PNG)."""
     figure = _heat_map(checked, measures)
-    performance = _performance(checked, contract)
+    performance = _performance(checked)
     charts = [figure, *([performance] if performance else [])]
     # What raised the alert comes first: the realised error where there is one.
     write_whole(checked.plot, _stacked(list(reversed(charts))))
@@ -101,7 +102,7 @@ def _label(signal: Signal) -> str:
     return f"{signal.name}: {signal.method.replace('_', ' ')}" if share else signal.name
 
 
-def _performance(checked: Checked, contract: ModelContract) -> Any | None:
+def _performance(checked: Checked) -> Any | None:
     import plotly.graph_objects as go
 
     lines = {kind: rows for kind, rows in checked.performance.items() if rows}
@@ -116,11 +117,11 @@ def _performance(checked: Checked, contract: ModelContract) -> Any | None:
         if edge is not None:
             figure.add_hline(edge, line_dash="dot", line_color="#b2182b")
     figure.update_layout(
-        title=f"{checked.model}: {first[0].name} by chunk (dotted: the alarm limits)",
+        title=f"{checked.model}: {METRICS[first[0].name].label} (dotted: the limits)",
         template="plotly_white",
         height=380,
         xaxis={"title": "period that begins on", "type": "category"},
-        yaxis={"title": f"{first[0].name}, {next(iter(contract.output.values())).unit or ''}"},
+        yaxis={"title": METRICS[first[0].name].label},
     )
     return figure
 

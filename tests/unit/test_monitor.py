@@ -124,6 +124,37 @@ def test_realised_error_over_its_limit_is_an_alert_and_the_usual_one_is_not() ->
     assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
 
 
+def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
+    ranking = ModelContract.model_validate(
+        contract(
+            "ranked",
+            task="ranking",
+            output={"first": {"type": "integer"}, "second": {"type": "integer"}},
+            evaluation={**contract("x")["evaluation"], "metric": "precision", "target": "bought"},  # type: ignore[dict-item]
+            monitoring={**RULES.model_dump(), "target": "bought"} if RULES else None,
+        )
+    )
+
+    def bought(kind: str, good: int) -> pd.DataFrame:
+        table = period(kind, 1)
+        half = np.arange(len(table)) % 2 == 0
+        hits = np.where(half | (np.arange(len(table)) % 10 < good), "1 9", "9")
+        return table.assign(first=1, second=2, bought=hits)
+
+    assert ranking.monitoring is not None
+    rules = ranking.monitoring
+    usual = Periods(bought("reference", 3), bought("analysis", 3))
+    found = performance(ranking, rules, usual)
+    assert found["estimated"] == []
+    assert len(found["realised"]) == WEEKS["analysis"][1]
+    assert found["realised"][0].value == pytest.approx(0.3, abs=0.02)
+    assert found["realised"][0].chunk == "2017-11-06/2017-11-12"
+    assert worse_chunks(found["realised"], POLICY.alert) == []
+    worse = usual.analysis.assign(bought="9")
+    off = performance(ranking, rules, Periods(usual.reference, worse))
+    assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
+
+
 def test_what_is_not_measured_is_named_with_its_reason() -> None:
     assert RULES is not None
     empty = periods(5, visits=lambda values: values * np.nan)
