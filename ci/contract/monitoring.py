@@ -44,7 +44,7 @@ class AlertRule(Contract):
     least_change: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """No column counts as over its threshold below this distance of the distributions (0 to 1)."""
     worse_by: Annotated[float, Field(gt=0, le=10)] = 0.25
-    """A chunk whose realised metric is over its limit and worse by this share is an alert."""
+    """One chunk whose realised metric is over its limit and this much worse is an alert."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

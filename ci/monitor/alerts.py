@@ -65,15 +65,20 @@ def _threshold(measure: Measure) -> float | None:
 
 
 def worse_chunks(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
-    """Chunks whose realised metric is over its limit and clearly worse than is usual."""
-    return [
-        measure
-        for measure in realised
-        if measure.alert
-        and measure.value is not None
-        and measure.usual
-        and _change(measure) * _worse_sign(measure.name) >= rule.worse_by
-    ]
+    """Chunks whose realised metric is over its limit, where they are an alert; else none.
+
+    They are one where one of them is much worse than usual, or enough of them lie in a row.
+    """
+    over = [measure.alert and _worse_by(measure) > 0 for measure in realised]
+    found = [measure for measure, is_over in zip(realised, over, strict=True) if is_over]
+    if enough_in_a_row(over, rule):
+        return found
+    return [measure for measure in found if _worse_by(measure) >= rule.worse_by]
+
+
+def _worse_by(measure: Measure) -> float:
+    """How much worse than usual a chunk is, as a share of the usual value."""
+    return _change(measure) * _worse_sign(measure.name)
 
 
 def _worse_sign(metric: str) -> int:

@@ -84,6 +84,15 @@ def test_one_chunk_that_is_clearly_worse_is_an_alert(found: Measure, worse: bool
         assert f"its {found.name} was up to" in headline("shelf", [], chunks, RULE)
 
 
+def test_a_few_chunks_in_a_row_that_are_a_little_worse_are_an_alert() -> None:
+    little = performance("precision", 0.16, 0.2)
+    fine = performance("precision", 0.2, 0.2, alert=False)
+    better = performance("precision", 0.25, 0.2)
+    assert worse_chunks([fine, little, fine, fine, little], RULE) == []
+    assert worse_chunks([better, better, better], RULE) == []
+    assert worse_chunks([fine, little, fine, little], RULE) == [little, little]
+
+
 def test_a_rule_that_can_never_hold_is_refused() -> None:
     with pytest.raises(ValidationError, match="it never happens"):
         AlertRule(chunks=4, of=3)
