@@ -10,7 +10,7 @@ from ci.fingerprint import IGNORED_NAMES
 from ci.git import changed_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ci.repository import Repository
 
@@ -74,14 +74,7 @@ def _add_by_dataset(
 def _add_derived_datasets(repository: Repository, datasets: dict[str, str]) -> None:
     """A dataset made from a changed dataset has changed as well."""
     sources = {name: _source_datasets(repository, name) for name in repository.dataset_names()}
-    grown = True
-    while grown:
-        grown = False
-        for name, parents in sources.items():
-            changed = [parent for parent in parents if parent in datasets]
-            if changed and name not in datasets:
-                datasets[name] = f"made from {changed[0]}, where {datasets[changed[0]]}"
-                grown = True
+    _spread(sources, datasets, lambda parent: f"made from {parent}, where {datasets[parent]}")
 
 
 def _source_datasets(repository: Repository, name: str) -> set[str]:
@@ -92,14 +85,23 @@ def _source_datasets(repository: Repository, name: str) -> set[str]:
 
 
 def _add_dependents(repository: Repository, names: list[str], reasons: dict[str, str]) -> None:
+    if not reasons:
+        return  # a change that touches no model need not read every contract
     parents = {name: _contract(repository, name).get("depends_on") or [] for name in names}
-    grown = bool(reasons)
+    _spread(parents, reasons, lambda parent: f"depends on {parent}, which is touched")
+
+
+def _spread(
+    parents: Mapping[str, Iterable[str]], reasons: dict[str, str], reason: Callable[[str], str]
+) -> None:
+    """Give each name with a parent in ``reasons`` a reason too, until there is none left."""
+    grown = True
     while grown:
         grown = False
         for name, needed in parents.items():
             touched = [parent for parent in needed if parent in reasons]
             if touched and name not in reasons:
-                reasons[name] = f"depends on {touched[0]}, which is touched"
+                reasons[name] = reason(touched[0])
                 grown = True
 
 
