@@ -1,7 +1,11 @@
-"""`make setup`: the environment `.venv`, R and Julia; a second run finds nothing to do."""
+"""`make setup`: the environment `.venv`, R and Julia; a second run finds nothing to do.
+
+A workflow's job asks for less: `python -m ci.setup --lock plan`, or `--language r`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import sys
@@ -12,9 +16,12 @@ from typing import TYPE_CHECKING
 from ci.console import say
 from ci.errors import MlopsError
 from ci.setup import environment, julia, r
+from ci.setup.locks import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+LANGUAGES = ("python", "r", "julia")
 
 
 def set_up(root: Path) -> None:
@@ -37,6 +44,22 @@ def set_up(root: Path) -> None:
         say("Setup is complete.")
 
 
+def set_up_job(root: Path, lock: str | None, languages: Sequence[str]) -> None:
+    """Install one lock into `.venv`, and the toolchains of ``languages``; what is there stays.
+
+    Raises:
+        MlopsError: something can't be installed.
+    """
+    with _alone(root):
+        if lock is not None:
+            environment.create(root)
+            environment.install_lock(root, lock)
+        if "r" in languages:
+            r.install(root)
+        if "julia" in languages:
+            julia.install(root)
+
+
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Hold the repository's folder, so that two setups at once follow each other."""
@@ -52,15 +75,29 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Exit code 0 when everything is there, 1 with one sentence when something is not."""
+    root = Path(__file__).resolve().parents[2]
+    asked = _parser().parse_args(arguments)
     try:
-        set_up(Path(__file__).resolve().parents[2])
+        if asked.lock is None and asked.language is None:
+            set_up(root)
+        else:
+            set_up_job(root, asked.lock, asked.language or [])
     except MlopsError as error:
         say(error.message)
         return 1
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ci.setup", description=main.__doc__)
+    parser.add_argument("--lock", choices=NAMES, help="only this lock of ci/locks/")
+    parser.add_argument(
+        "--language", nargs="*", choices=LANGUAGES, help="only the toolchains of these languages"
+    )
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

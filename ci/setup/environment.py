@@ -7,20 +7,22 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from typing import TYPE_CHECKING
 
 from ci.console import say
 from ci.errors import MlopsError
 from ci.setup import apt, r
-from ci.setup.locks import FOLDER, pins
+from ci.setup.locks import FOLDER, pins, requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 # The development lock comes first: its setuptools builds the source distributions of the others.
-FIRST, REST = "dev", ("serving", "platform", "monitoring")
+FIRST, REST = "dev", ("plan", "serving", "platform", "monitoring")
+BUILDER = "setuptools"
 
 
 def up_to_date(root: Path) -> bool:
@@ -58,6 +60,22 @@ def install(root: Path) -> None:
     rest = [part for name in REST for part in ("--requirement", str(locks[name]))]
     _pip(root, ", ".join(REST), ["--require-hashes", "--no-build-isolation", *rest])
     _pip(root, "this repository", ["--no-build-isolation", "--no-deps", "--editable", "."])
+
+
+def install_lock(root: Path, name: str) -> None:
+    """Complete `.venv` with one lock, for a job that needs no more; the repository stays outside.
+
+    Raises:
+        MlopsError: pip failed.
+    """
+    lock = root / FOLDER / f"{name}.txt"
+    first = requirement((root / FOLDER / f"{FIRST}.txt").read_text(encoding="utf-8"), BUILDER)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as builder:
+        builder.write(first)
+        builder.flush()
+        _pip(root, BUILDER, ["--require-hashes", "--requirement", builder.name])
+    arguments = ["--require-hashes", "--no-build-isolation", "--requirement", str(lock)]
+    _pip(root, name, arguments)
 
 
 def _stamp(root: Path) -> Path:

@@ -1,7 +1,7 @@
 """`make locks`: the inputs `ci/locks/*.in` to versions with hashes in `ci/locks/*.txt`.
 
-All inputs are resolved together first, and each lock is then held to that answer, so that the
-four agree and install into one environment. Versions that are locked already stay as long as the
+All inputs are resolved together first, and each lock is then held to that answer, so that
+they agree and install into one environment. Versions that are locked already stay as long as the
 inputs allow them; delete a lock to take the newest. The index is the one uv is configured for; no
 address is written.
 """
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("serving", "platform", "monitoring", "dev")
+NAMES = ("plan", "serving", "platform", "monitoring", "dev")
 FOLDER = Path("ci/locks")
 PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^\s;\\]+)", re.MULTILINE)
 OPTIONS = (
@@ -29,8 +29,20 @@ def pins(text: str) -> dict[str, str]:
     return dict(PIN.findall(text))
 
 
+def requirement(text: str, name: str) -> str:
+    """The lines of package ``name`` in the text of a lock: its version and hashes.
+
+    Raises:
+        KeyError: the lock has no such package.
+    """
+    for entry in re.split(r"\n(?=[a-z0-9])", text):
+        if entry.startswith(f"{name}=="):
+            return entry.rstrip() + "\n"
+    raise KeyError(name)
+
+
 def refresh(root: Path) -> None:
-    """Write the four locks of the repository at ``root``; on a failure none is changed."""
+    """Write the locks of the repository at ``root``; on a failure none is changed."""
     with tempfile.TemporaryDirectory(dir=root / FOLDER, prefix=".locks-") as folder:
         work = Path(folder)
         together = work / "together.txt"

@@ -12,7 +12,7 @@ import pytest
 
 from ci.errors import MlopsError
 from ci.setup import __main__ as setup
-from ci.setup import environment, julia, r
+from ci.setup import environment, julia, locks, r
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def repository(tmp_path: Path) -> Path:
     for folder in ("ci/setup", "ci/locks", ".venv/bin"):
         (root / folder).mkdir(parents=True)
     (root / "pyproject.toml").write_text("[project]\n")
-    for name in ("dev", "serving", "platform", "monitoring"):
+    for name in locks.NAMES:
         (root / f"ci/locks/{name}.txt").write_text(f"{name}-package==1.0 --hash=sha256:0\n")
     program(root / ".venv/bin/pip", f"#!{root}/.venv/bin/python\n")
     program(root / ".venv/bin/python", "#!/bin/sh\n")
@@ -159,3 +159,39 @@ def test_the_official_build_of_julia_is_found_without_being_on_the_path(
     assert julia.find(repository) is None
     program(repository / ".venv/bin/julia", "#!/bin/sh\n")
     assert julia.find(repository) == str(repository / ".venv/bin/julia")
+
+
+def test_a_job_gets_its_lock_and_its_languages_and_no_more(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = "setuptools==1.0 \\\n    --hash=sha256:0\nother==1.0 \\\n    --hash=sha256:1\n"
+    (repository / "ci/locks/dev.txt").write_text(hashed)
+    (repository / "ci/locks/plan.txt").write_text("small==1.0 --hash=sha256:2\n")
+    python, log = repository / ".venv/bin/python", repository / "log"
+    script = '#!/bin/sh\nshift 5\necho "$*" >> {log}\nfor last; do :; done; cat "$last" >> {log}\n'
+    program(python, script.format(log=log))
+    asked: list[str] = []
+    monkeypatch.setattr(r, "install", lambda _root: asked.append("r"))
+    monkeypatch.setattr(julia, "install", lambda _root: asked.append("julia"))
+    monkeypatch.setattr(setup, "__file__", str(repository / "ci/setup/__main__.py"))
+    assert setup.main(["--lock", "plan"]) == 0
+    builder, *rest = log.read_text().splitlines(keepends=True)
+    assert builder.startswith("--require-hashes --requirement ")
+    lock = repository / "ci/locks/plan.txt"
+    assert "".join(rest) == (
+        "setuptools==1.0 \\\n    --hash=sha256:0\n"
+        f"--require-hashes --no-build-isolation --requirement {lock}\n"
+        "small==1.0 --hash=sha256:2\n"
+    )
+    assert asked == []
+    log.unlink()
+    assert setup.main(["--language", "r", "python"]) == 0
+    assert setup.main(["--language", "julia"]) == 0
+    assert asked == ["r", "julia"]
+    assert not log.exists()
+
+
+def test_a_lock_that_is_none_is_refused(repository: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        setup.main(["--lock", "../other"])
+    assert caught.value.code == 2
