@@ -1,0 +1,19 @@
+"""`mlops ci`: the steps of the workflows, one command each."""
+
+from __future__ import annotations
+
+import typer
+
+from ci.cli.steps import pull_request
+
+
+def register(app: typer.Typer) -> None:
+    """Add the steps of every flow to ``app``, as `ci`."""
+    steps = typer.Typer(
+        help="What the workflows run, a command a step; they need the environment of a job.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for flow in (pull_request,):
+        flow.register(steps)
+    app.add_typer(steps, name="ci")

@@ -1,0 +1,37 @@
+"""The plan as the matrix of a workflow's jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ci.contract.model import PREDICT_FILES
+from ci.files import read_yaml_quickly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ci.plan.plan import Touched
+    from ci.repository import Repository
+
+NO_LANGUAGE = "python"  # the job then says what is wrong with the contract
+
+
+def matrix(repository: Repository, touched: Iterable[Touched]) -> dict[str, list[dict[str, Any]]]:
+    """A job a model: its name, its language and why it is trained."""
+    return {
+        "include": [
+            {
+                "model": model.name,
+                "language": language_of(repository, model.name),
+                "reason": model.reason,
+            }
+            for model in touched
+        ]
+    }
+
+
+def language_of(repository: Repository, name: str) -> str:
+    """What the contract of ``name`` says, even where the rest of it is broken."""
+    contract = read_yaml_quickly(repository.models_dir / name / "model.yaml")
+    language = str(contract.get("language"))
+    return language if language in PREDICT_FILES else NO_LANGUAGE
