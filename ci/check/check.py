@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.contract.dataset import load_dataset
-from ci.contract.deployment import load_deployment_policy
 from ci.contract.model import load_model_contract
-from ci.contract.monitoring import load_monitoring_policy
-from ci.contract.promotion import load_promotion_policy
+from ci.contract.policies import POLICIES
+from ci.contract.policy import load_policy
 from ci.yaml_file import Problem, ProblemsError, read_yaml
 
 if TYPE_CHECKING:
@@ -43,11 +42,10 @@ def check(repository: Repository, name: str | None = None) -> list[Problem]:
 
 
 def _policies(repository: Repository) -> list[Problem]:
-    loaders = (load_promotion_policy, load_deployment_policy, load_monitoring_policy)
     return [
         problem
-        for load in loaders
-        for problem in _problems_of(lambda load=load: load(repository))  # type: ignore[misc]
+        for kind in POLICIES
+        for problem in _problems_of(lambda kind=kind: load_policy(repository, kind))  # type: ignore[misc]
     ]
 
 

@@ -1,11 +1,32 @@
-"""What all contracts share: frozen, and strict about keys that it does not know."""
+"""What all contracts share: frozen, strict about keys that they do not know, and a few types."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from ci.repository import NAME_LIMIT, NAME_PATTERN
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 
 class Contract(BaseModel):
     """A part of a contract; unknown keys are errors, values can't be changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _table_inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError("a path is relative to the folder of this file and stays inside it")
+    if not value.endswith(TABLE_SUFFIXES):
+        raise ValueError("a table is a .csv, .csv.gz or .parquet file")
+    return value
+
+
+TablePath = Annotated[str, AfterValidator(_table_inside)]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN.pattern}$", max_length=NAME_LIMIT)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

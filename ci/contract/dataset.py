@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from ci.contract.base import Contract
+from ci.contract.base import Contract, Name, TablePath, Text
 from ci.errors import MlopsError
 from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FieldType = Literal["integer", "number", "string", "boolean", "timestamp"]
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
-
-
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value:
-        raise ValueError("a path is relative to the dataset's folder and stays inside it")
-    if not value.endswith(TABLE_SUFFIXES):
-        raise ValueError("a table is a .csv, .csv.gz or .parquet file")
-    return value
 
 
 def _header_name(value: str) -> str:
@@ -36,10 +25,7 @@ def _header_name(value: str) -> str:
 
 
 HeaderName = Annotated[str, AfterValidator(_header_name)]
-TableFile = Annotated[str, AfterValidator(_inside)]
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN.pattern}$", max_length=NAME_LIMIT)]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=NAME_LIMIT)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class DatasetColumn(Contract):
@@ -81,7 +67,7 @@ class DatasetColumn(Contract):
 class Table(Contract):
     """A file of the dataset."""
 
-    file: TableFile
+    file: TablePath
     """The .csv, .csv.gz or .parquet file, relative to the dataset's folder."""
     description: Text | None = None
     """What a row is."""

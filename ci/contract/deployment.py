@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from ci.contract.base import Contract
-from ci.yaml_file import parse, read_yaml
-
-if TYPE_CHECKING:
-    from ci.repository import Repository
+from ci.contract.policy import Policy
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -32,18 +29,10 @@ class LocalTarget(Contract):
         return self
 
 
-class DeploymentPolicy(Contract):
+class DeploymentPolicy(Policy):
     """The whole of `policies/deployment.yaml`."""
+
+    file: ClassVar[str] = "deployment.yaml"
 
     local: LocalTarget = LocalTarget()
     """The target local: processes on this machine."""
-
-
-def load_deployment_policy(repository: Repository) -> DeploymentPolicy:
-    """The deployment policy of ``repository``.
-
-    Raises:
-        ProblemsError: ``bad_policy``, with file, line and key.
-    """
-    path = repository.policies_dir / "deployment.yaml"
-    return parse(read_yaml(path, "policies/deployment.yaml"), DeploymentPolicy, "bad_policy")

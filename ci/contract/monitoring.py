@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ci.contract.base import Contract
-from ci.yaml_file import parse, read_yaml
-
-if TYPE_CHECKING:
-    from ci.repository import Repository
+from ci.contract.policy import Policy
 
 # Methods whose value lies between 0 (the same) and 1 (nothing in common), so that one least
 # change fits them all.
@@ -53,20 +50,12 @@ class AlertRule(Contract):
         return self
 
 
-class MonitoringPolicy(Contract):
+class MonitoringPolicy(Policy):
     """The whole of `policies/monitoring.yaml`."""
+
+    file: ClassVar[str] = "monitoring.yaml"
 
     methods: Methods = Methods()
     """NannyML's drift method for each type of column."""
     alert: AlertRule = AlertRule()
     """When a check is an alert."""
-
-
-def load_monitoring_policy(repository: Repository) -> MonitoringPolicy:
-    """The monitoring policy of ``repository``.
-
-    Raises:
-        ProblemsError: ``bad_policy``, with file, line and key.
-    """
-    path = repository.policies_dir / "monitoring.yaml"
-    return parse(read_yaml(path, "policies/monitoring.yaml"), MonitoringPolicy, "bad_policy")

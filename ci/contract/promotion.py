@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ci.contract.base import Contract
-from ci.contract.model import Name, Text
-from ci.yaml_file import Problem, ProblemsError, YamlFile, parse, read_yaml
+from ci.contract.base import Contract, Name, Text
+from ci.contract.policy import Policy
 
 if TYPE_CHECKING:
     from ci.repository import Repository
+    from ci.yaml_file import Key
 
 # A verdict on missing or undefined numbers would mean nothing, so those two can't be waived.
 WaivableRule = Literal[
@@ -102,8 +102,10 @@ class Waiver(Contract):
     """The last day on which it holds."""
 
 
-class PromotionPolicy(Contract):
+class PromotionPolicy(Policy):
     """The whole of `policies/promotion.yaml`."""
+
+    file: ClassVar[str] = "promotion.yaml"
 
     defaults: Limits
     """The settings that hold for every model."""
@@ -125,30 +127,15 @@ class PromotionPolicy(Contract):
                 return waiver
         return None
 
-
-def load_promotion_policy(repository: Repository) -> PromotionPolicy:
-    """The promotion policy of ``repository``.
-
-    Raises:
-        ProblemsError: ``bad_policy`` or ``bad_yaml``, with file, line and key.
-    """
-    path = repository.policies_dir / "promotion.yaml"
-    file = read_yaml(path, "policies/promotion.yaml")
-    policy = parse(file, PromotionPolicy, "bad_policy")
-    problems = _unknown_models(policy, file, repository.model_names())
-    if problems:
-        raise ProblemsError("bad_policy", problems)
-    return policy
+    def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
+        """Models that it names and the repository does not have."""
+        names = repository.model_names()
+        places: list[tuple[Key, str]] = [(("models", name), name) for name in self.models]
+        places += [(("waivers", i, "model"), w.model) for i, w in enumerate(self.waivers)]
+        return [(key, _unknown_model(name, names)) for key, name in places if name not in names]
 
 
-def _unknown_models(policy: PromotionPolicy, file: YamlFile, names: list[str]) -> list[Problem]:
-    places: list[tuple[tuple[str | int, ...], str]] = [(("models", n), n) for n in policy.models]
-    places += [(("waivers", i, "model"), w.model) for i, w in enumerate(policy.waivers)]
-    problems = []
-    for key, name in places:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}."
-            text = f"there is no model {name!r} in models/; {hint}"
-            problems.append(Problem(file.name, ".".join(map(str, key)), text, file.line(key)))
-    return problems
+def _unknown_model(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}."
+    return f"there is no model {name!r} in models/; {hint}"

@@ -1,1 +1,1 @@
-"""Datasets: validating them, bringing one in, reading anyone's tables, and their digests."""
+"""Datasets: validating them, bringing one in, and reading anyone's tables."""

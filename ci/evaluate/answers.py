@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ci.evaluate.metrics import Ranking
-from ci.evaluate.table import bad_holdout, numbers, rows_in_words, text
+from ci.evaluate.table import bad_table, numbers, rows_in_words, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def truth_of(contract: ModelContract, holdout: pd.DataFrame, shown: str) -> Any:
     """The target: numbers, labels, or for a ranking the set of wanted items of each row.
 
     Raises:
-        MlopsError: ``bad_holdout``.
+        MlopsError: ``bad_table``.
     """
     column = holdout[contract.evaluation.target]
     if contract.task == "ranking":
@@ -37,7 +37,7 @@ def truth_of(contract: ModelContract, holdout: pd.DataFrame, shown: str) -> Any:
         wrong = np.flatnonzero((truth != 0) & (truth != 1))
         if len(wrong):
             where = rows_in_words([int(row) for row in wrong])
-            raise bad_holdout(shown, f"the column {column.name} is not 0 or 1 in {where}")
+            raise bad_table(shown, f"the column {column.name} is not 0 or 1 in {where}")
     return truth
 
 
@@ -55,7 +55,7 @@ def baseline_of(contract: ModelContract, column: pd.Series[Any], shown: str) -> 
     """What a baseline would have answered, from its column of the holdout.
 
     Raises:
-        MlopsError: ``bad_holdout``.
+        MlopsError: ``bad_table``.
     """
     if contract.task == "ranking":
         return Ranking([text(value).split() for value in column], len(contract.output))

@@ -39,7 +39,7 @@ def evaluate_model(repository: Repository, name: str) -> Evaluation:
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``no_candidate``, ``outdated_candidate``,
-            ``bad_holdout``, ``bad_predictions`` or what the runner says.
+            ``bad_table``, ``bad_predictions`` or what the runner says.
     """
     from ci.registry.champion import champion
 

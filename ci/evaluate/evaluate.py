@@ -64,7 +64,7 @@ def evaluate(
         origin: what was compared, for the record.
 
     Raises:
-        MlopsError: ``bad_holdout`` where the target or a baseline is not what the task needs.
+        MlopsError: ``bad_table`` where the target or a baseline is not what the task needs.
     """
     begin = time.monotonic()
     rules = contract.evaluation

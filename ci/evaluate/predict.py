@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.evaluate.table import bad_holdout, rows_in_words, values
+from ci.evaluate.table import bad_table, rows_in_words, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bentos.frames import Frame
-    from ci.contract.model import Column
+    from ci.contract.columns import Column
+    from ci.contract.model import ModelContract
     from ci.evaluate.answers import Predictions
     from ci.evaluate.candidate import Servable
 
@@ -25,12 +26,12 @@ def predict(servable: Servable, table: pd.DataFrame, shown: str, log: Path) -> P
     """The model's answers for all rows of ``table``, by output column, in the contract's chunks.
 
     Raises:
-        MlopsError: ``bad_holdout`` where a row breaks the input contract, ``bad_predictions``
+        MlopsError: ``bad_table`` where a row breaks the input contract, ``bad_predictions``
             where an answer breaks the output contract, or what the runner says.
     """
     frame = _frame(servable.contract.input, table, shown)
     answers = _run(servable, frame, log)
-    _check_answers(servable.contract.output, answers, servable.contract.predict_file)
+    _check_answers(servable.contract, answers, shown)
     return answers
 
 
@@ -43,7 +44,7 @@ def _frame(columns: Mapping[str, Column], table: pd.DataFrame, shown: str) -> Fr
     try:
         tidy = check_columns(rules, found)
     except RowsError as error:
-        raise bad_holdout(shown, _row_problem(error.problems)) from None
+        raise bad_table(shown, _row_problem(error.problems)) from None
     return Frame(
         {
             name: column_from_values(tidy[name], column.type, nullable=column.nullable, name=name)
@@ -83,14 +84,14 @@ def _run(servable: Servable, frame: Frame, log: Path) -> dict[str, list[Any]]:
     return answers
 
 
-def _check_answers(columns: Mapping[str, Column], answers: Predictions, file: str) -> None:
-    for name, column in columns.items():
+def _check_answers(contract: ModelContract, answers: Predictions, shown: str) -> None:
+    for name, column in contract.output.items():
         rows = [row for row, value in enumerate(answers[name]) if column.problem_of(value)]
         if rows:
             value = answers[name][rows[0]]
             raise MlopsError(
                 "bad_predictions",
-                f"{file} predicted {name} = {value!r} in {rows_in_words(rows)} of the holdout, but "
-                f"model.yaml says that it {column.problem_of(value)}; mend the model or the "
-                "contract.",
+                f"{contract.predict_file} predicted {name} = {value!r} in {rows_in_words(rows)} of "
+                f"{shown}, but model.yaml says that it {column.problem_of(value)}; mend the model "
+                "or the contract.",
             )

@@ -1,4 +1,4 @@
-"""The holdout as a table of text or typed columns, and its columns as values of a contract."""
+"""Tables that a model's pipeline wrote (holdout, periods), and their columns as contract values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_table(path: Path, shown: str) -> pd.DataFrame:
     """The rows of a CSV (all columns text, empty = missing) or Parquet file.
 
     Raises:
-        MlopsError: ``bad_holdout``.
+        MlopsError: ``bad_table``.
     """
     import pandas as pd
 
@@ -35,32 +35,32 @@ def read_table(path: Path, shown: str) -> pd.DataFrame:
                 path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
             )
     except (OSError, ValueError) as error:  # pandas and pyarrow derive theirs from these
-        raise bad_holdout(shown, f"it can't be read ({str(error).splitlines()[0]})") from None
+        raise bad_table(shown, f"it can't be read ({str(error).splitlines()[0]})") from None
     if table.empty:
-        raise bad_holdout(shown, "it has no rows")
+        raise bad_table(shown, "it has no rows")
     return table
 
 
-def bad_holdout(shown: str, problem: str) -> MlopsError:
-    """The error for a holdout that can't be used."""
-    return MlopsError("bad_holdout", f"{shown}: {problem}; mend the script that writes this file.")
+def bad_table(shown: str, problem: str) -> MlopsError:
+    """The error for a table of a model's pipeline that can't be used."""
+    return MlopsError("bad_table", f"{shown}: {problem}; mend the script that writes this file.")
 
 
 def require_columns(table: pd.DataFrame, contract: ModelContract, shown: str) -> None:
     """Refuse a holdout without a column that the contract's evaluation needs, or with gaps there.
 
     Raises:
-        MlopsError: ``bad_holdout``.
+        MlopsError: ``bad_table``.
     """
     rules = contract.evaluation
     needed = [*contract.input, *rules.columns()]
     absent = [name for name in dict.fromkeys(needed) if name not in table.columns]
     if absent:
-        raise bad_holdout(shown, f"the column {absent[0]} is missing, which model.yaml names")
+        raise bad_table(shown, f"the column {absent[0]} is missing, which model.yaml names")
     for name in (rules.target, rules.unit, *rules.check_units, *rules.baselines.values()):
         rows = [index for index, gap in enumerate(table[name].isna()) if gap]
         if rows:
-            raise bad_holdout(shown, f"the column {name} has no value in {rows_in_words(rows)}")
+            raise bad_table(shown, f"the column {name} has no value in {rows_in_words(rows)}")
 
 
 def rows_in_words(rows: Sequence[int]) -> str:
@@ -92,14 +92,12 @@ def numbers(column: pd.Series[Any], shown: str) -> list[float]:
     """Finite numbers.
 
     Raises:
-        MlopsError: ``bad_holdout`` naming column and rows.
+        MlopsError: ``bad_table`` naming column and rows.
     """
     found = values(column, "number")
     rows = [index for index, value in enumerate(found) if not isinstance(value, float)]
     if rows:
-        raise bad_holdout(
-            shown, f"the column {column.name} is not a number in {rows_in_words(rows)}"
-        )
+        raise bad_table(shown, f"the column {column.name} is not a number in {rows_in_words(rows)}")
     return found
 
 

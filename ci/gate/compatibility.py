@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ci.contract.model import Column, ModelContract
+    from ci.contract.columns import Column
+    from ci.contract.model import ModelContract
 
 
 def breaking_changes(old: ModelContract, new: ModelContract) -> list[str]:

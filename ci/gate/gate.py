@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from ci.contract.model import load_model_contract
-from ci.contract.promotion import load_promotion_policy
+from ci.contract.policy import load_policy
+from ci.contract.promotion import PromotionPolicy
 from ci.files import read_yaml_quickly, write_json
 from ci.gate.rules import (
     CASE_RULES,
@@ -22,7 +23,6 @@ from ci.pipeline.candidate import candidate_dir, current_candidate
 
 if TYPE_CHECKING:
     from ci.contract.model import ModelContract
-    from ci.contract.promotion import PromotionPolicy
     from ci.evaluate.candidate import Servable
     from ci.evaluate.outcome import Evaluation
     from ci.pipeline.candidate import Candidate
@@ -55,7 +55,7 @@ def judgement(repository: Repository, name: str) -> Judgement:
     from ci.registry.champion import champion
 
     contract = load_model_contract(repository, name)
-    policy = load_promotion_policy(repository)
+    policy = load_policy(repository, PromotionPolicy)
     candidate = current_candidate(repository, contract)
     live = champion(repository, name)
     evaluation = current_evaluation(repository, contract, candidate, live)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ci.console import step
 from ci.contract.model import ARTIFACT, load_model_contract
-from ci.contract.monitoring import load_monitoring_policy
+from ci.contract.monitoring import MonitoringPolicy
+from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.monitor.alerts import Signal, headline, is_alert, signals, worse_chunks
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.contract.model import ModelContract, Monitoring
-    from ci.contract.monitoring import MonitoringPolicy
     from ci.evaluate.candidate import Servable
     from ci.monitor.measures import Measure, Unmeasured
     from ci.monitor.periods import Periods
@@ -56,7 +56,7 @@ def check_drift(repository: Repository, name: str) -> Checked:
             ``drift_failed``.
     """
     contract = load_model_contract(repository, name)
-    policy = load_monitoring_policy(repository)
+    policy = load_policy(repository, MonitoringPolicy)
     if contract.monitoring is None:
         raise MlopsError(
             "not_monitored",

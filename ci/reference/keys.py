@@ -71,10 +71,11 @@ def descriptions(part: type[Contract]) -> dict[str, str]:
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 (the source of a class is one)
     found = {}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+        name = getattr(getattr(field, "target", None), "id", "")
+        if name in part.model_fields:
             if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
-                raise KeyError(f"{part.__name__}.{field.target.id} has no description below it")
-            found[field.target.id] = str(text.value.value)
+                raise KeyError(f"{part.__name__}.{name} has no description below it")
+            found[name] = str(text.value.value)
     return found
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ci.contract.dataset import Dataset
-from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import METRICS_OF_TASK, ModelContract
-from ci.contract.monitoring import MonitoringPolicy
-from ci.contract.promotion import PromotionPolicy
+from ci.contract.policies import POLICIES
 from ci.reference.commands import commands
 from ci.reference.http import http
 from ci.reference.keys import sections
 from ci.reference.markdown import table
-
-if TYPE_CHECKING:
-    from ci.contract.base import Contract
 
 FOLDER = "docs/reference"
 NOTE = "Written by `python -m ci.reference` from the code; do not edit it by hand."
@@ -54,11 +47,6 @@ def _dataset() -> str:
 
 
 def _policies() -> str:
-    files: dict[str, type[Contract]] = {
-        "promotion": PromotionPolicy,
-        "deployment": DeploymentPolicy,
-        "monitoring": MonitoringPolicy,
-    }
     begin = "The files in `policies/` decide; `mlops check` validates them."
-    parts = [f"## policies/{name}.yaml\n\n{sections(c, 3)}" for name, c in files.items()]
+    parts = [f"## policies/{policy.file}\n\n{sections(policy, 3)}" for policy in POLICIES]
     return "\n\n".join([begin, *parts])

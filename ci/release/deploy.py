@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ci.busy import only_one
 from ci.console import say, step
-from ci.contract.deployment import load_deployment_policy
+from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import load_model_contract
+from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.gate import judge
 from ci.package import package
@@ -50,7 +51,7 @@ def deploy(repository: Repository, name: str) -> Deployed:
             target say. The version that was live stays live.
     """
     contract = load_model_contract(repository, name)
-    policy = load_deployment_policy(repository)
+    policy = load_policy(repository, DeploymentPolicy)
     require(contract.language)
     with only_one(repository, "deploy", name):
         service = _live_candidate(repository, contract)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ci.busy import only_one
 from ci.console import step
-from ci.contract.deployment import load_deployment_policy
+from ci.contract.deployment import DeploymentPolicy
+from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
@@ -53,7 +54,7 @@ def rollback(repository: Repository, name: str) -> RolledBack:
         MlopsError: ``unknown_model``, ``not_deployed``, ``no_previous``, or what the target says.
     """
     repository.model_dir(name)
-    policy = load_deployment_policy(repository)
+    policy = load_policy(repository, DeploymentPolicy)
     with only_one(repository, "deploy", name):
         live = by_alias(repository, name, PRODUCTION)
         if live is None:

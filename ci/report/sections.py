@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.evaluate.metrics import METRICS
-from ci.evaluate.words import amount, gain, span
+from ci.evaluate.words import amount
 from ci.report.charts import charts
+from ci.report.comparison import checks, in_words, metrics, slices
 from ci.report.markdown import details, name, plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ci.evaluate.outcome import Difference, Slice
+    from ci.evaluate.outcome import Difference
     from ci.gate import Judgement
     from ci.gate.verdict import RuleResult
     from ci.report.changes import Changed, Changes
 
-SLICES_SHOWN = 12
 CHANGES_SHOWN = 20
 RESULT_WORDS = {"pass": "pass", "fail": "**FAIL**", "waived": "**waived**"}
 RULE_WORDS = {
@@ -58,9 +58,9 @@ def blocks(subject: Subject) -> list[Block]:
     """The parts of one model's report, in the order in which they are read."""
     parts: list[tuple[str, int, Callable[[Subject], str]]] = [
         ("verdict", 0, _verdict),
-        ("metrics", 1, _metrics),
-        ("other ways of counting", 1, _checks),
-        ("slices", 2, _slices),
+        ("metrics", 1, metrics),
+        ("other ways of counting", 1, checks),
+        ("slices", 2, slices),
         ("what changed", 2, _changes),
         ("what merging will do", 1, _merging),
         ("charts", 4, charts),
@@ -96,16 +96,8 @@ def summary(judgement: Judgement) -> str:
     other = plain(amount(contract, found.metric, rival.value))
     return (
         f"The {metric.label} is {mine}, against {other} for {_against(judgement, rival)} "
-        f"({metric.direction()}): {_in_words(rival.verdict)}."
+        f"({metric.direction()}): {in_words(rival.verdict)}."
     )
-
-
-def _in_words(verdict: str) -> str:
-    return {
-        "better": "clearly better",
-        "worse": "clearly worse",
-        "unknown": "whether that is chance can't be told",
-    }.get(verdict, verdict)
 
 
 def _against(judgement: Judgement, difference: Difference) -> str:
@@ -128,112 +120,6 @@ def _verdict(subject: Subject) -> str:
         f"{plain(contract.description)} Owner: {plain(contract.owner)}. Judged on {found.rows:,} "
         f"rows kept aside for this, with {found.units:,} different values of "
         f"{name(found.unit)}.{note}"
-    )
-
-
-def _metrics(subject: Subject) -> str:
-    judgement = subject.judgement
-    found, contract = judgement.evaluation, judgement.contract
-    rival = found.rival(found.metrics[0])
-    other = "champion" if rival.kind == "champion" else f"best baseline: {name(rival.against)}"
-    rows = []
-    for result in found.metrics:
-        metric = METRICS[result.metric]
-        difference = found.rival(result)
-        rows.append(
-            [
-                f"{metric.label} (`{metric.name}`, {metric.direction()})",
-                plain(amount(contract, metric.name, difference.value)),
-                plain(amount(contract, metric.name, result.candidate)),
-                plain(gain(contract, metric.name, difference.difference)),
-                _interval(judgement, metric.name, difference),
-                f"**{_word(difference.verdict)}**",
-            ]
-        )
-    rows[0][0] = f"**{rows[0][0]}**"
-    header = ["what is measured", other, "candidate", "difference", "95 % interval", "in words"]
-    text = (
-        "The first line decides. The interval says how large the difference could be, had other "
-        f"values of {name(found.unit)} been looked at; where it holds both better and worse, "
-        "chance alone could explain the difference."
-    )
-    return f"### How good it is\n\n{table(header, rows)}\n\n{text}{_baselines(judgement)}"
-
-
-def _interval(judgement: Judgement, metric: str, part: Difference | Slice) -> str:
-    if part.interval is None:
-        return plain(part.note or "none")
-    words = plain(span(judgement.contract, metric, part.interval))
-    return f"{words} ({plain(part.note)})" if part.note else words
-
-
-def _word(verdict: str) -> str:
-    return "can't be told" if verdict == "unknown" else verdict
-
-
-def _baselines(judgement: Judgement) -> str:
-    found, contract = judgement.evaluation, judgement.contract
-    parts = [
-        f"{name(d.against)} {plain(amount(contract, found.metric, d.value))}: the candidate is "
-        f"{plain(gain(contract, found.metric, d.difference))}, {_in_words(d.verdict)}"
-        for d in found.metrics[0].differences
-        if d.kind == "baseline"
-    ]
-    return f"\n\nBaselines, the simple rules that a model must beat: {'; '.join(parts)}."
-
-
-def _checks(subject: Subject) -> str:
-    """What other bootstrap units say; a finding that differs is said in so many words."""
-    judgement = subject.judgement
-    found = judgement.evaluation
-    main = found.rival(found.metrics[0])
-    lines = []
-    for check in found.checks:
-        other = found.rival(check)
-        said = _interval(judgement, found.metric, other)
-        agrees = other.verdict == main.verdict
-        start = "This agrees" if agrees else "**Take care: this does not agree**"
-        lines.append(
-            f"- Counted by {name(check.unit)} ({check.units:,} different values): {said}, so "
-            f"**{_word(other.verdict)}**. {start} with {name(found.unit)} "
-            f"({_word(main.verdict)}), which decides."
-        )
-    return "### Counted in other ways\n\n" + "\n".join(lines) if lines else ""
-
-
-def _slices(subject: Subject) -> str:
-    judgement = subject.judgement
-    found, contract = judgement.evaluation, judgement.contract
-    if not found.slices:
-        return ""
-    worse = [s for s in found.slices if s.verdict == "worse"]
-    worse.sort(key=lambda s: (s.difference or 0) / (abs(s.rival or 0) or 1))
-    against = name(worse[0].against) if worse else ""
-    heading = "### Parts made worse\n\n"
-    if not worse:
-        text = f"None of the {len(found.slices)} parts looked at is clearly worse."
-        return f"{heading}{text}{_unseen(found.slices_left_out)}"
-    rows = [
-        [
-            f"{name(s.column)} = {plain(s.value, 60)}",
-            f"{s.rows:,}",
-            plain(amount(contract, found.metric, s.rival)),
-            plain(amount(contract, found.metric, s.candidate)),
-            plain(gain(contract, found.metric, s.difference)),
-            _interval(judgement, found.metric, s),
-        ]
-        for s in worse[:SLICES_SHOWN]
-    ]
-    header = ["part", "rows", against, "candidate", "difference", "95 % interval"]
-    more = f" The {SLICES_SHOWN} worst are shown." if len(worse) > SLICES_SHOWN else ""
-    text = f"{len(worse)} of {len(found.slices)} parts are clearly worse.{more}"
-    return f"{heading}{text}{_unseen(found.slices_left_out)}\n\n{table(header, rows)}"
-
-
-def _unseen(left_out: dict[str, int]) -> str:
-    return "".join(
-        f" {count:,} small values of {name(column)} were not looked at."
-        for column, count in left_out.items()
     )
 
 

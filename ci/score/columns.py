@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ci.contract.model import Column
+    from ci.contract.columns import Column
 
 KINDS = {"number": "float64", "integer": "int32", "boolean": "bool", "string": "utf8"}
 SHOWN_ROWS = 3

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bentos.rows import INTEGER_LIMIT
-from ci.contract.model import Column, ModelContract
+from ci.contract.columns import Column
+from ci.contract.model import ModelContract
 
 ABSENT = object()
 

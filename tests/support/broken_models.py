@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from ci.contract.model import ModelContract, Scalar
+from ci.contract.columns import Scalar
+from ci.contract.model import ModelContract
 from tests.support.services import Running
 
 ACTION_FILE = "what-to-do.txt"

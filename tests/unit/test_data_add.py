@@ -17,7 +17,7 @@ import yaml
 
 from ci.cli.run import run
 from ci.contract.dataset import load_dataset
-from ci.dataset.digests import digests
+from ci.fingerprint import recorded_digest
 from ci.repository import Repository
 from tests.support.repositories import commit_all, git, new_repository
 
@@ -82,9 +82,10 @@ def test_a_german_export_becomes_a_tracked_dataset(
     text = (repository.data_dir / "kunden/dataset.yaml").read_text()
     assert text.startswith("# Inferred from the data")
 
-    assert digests(repository, "kunden") == {
-        "tables/kunden.csv": hashlib.md5(content, usedforsecurity=False).hexdigest()
-    }
+    assert (
+        recorded_digest(repository.root, "data/kunden/tables/kunden.csv")
+        == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    )
     status = git(repository.root, "status", "--short", "-uall").split()[1::2]
     assert status == [
         "data/kunden/dataset.yaml",

@@ -14,10 +14,8 @@ import pytest
 import ci
 from ci.contract.base import Contract
 from ci.contract.dataset import Dataset
-from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import ModelContract
-from ci.contract.monitoring import MonitoringPolicy
-from ci.contract.promotion import PromotionPolicy
+from ci.contract.policies import POLICIES
 from ci.reference import FOLDER, pages
 from ci.reference.commands import all_commands
 from ci.reference.keys import descriptions, parts
@@ -29,9 +27,7 @@ CARDS = sorted((ROOT / "models").glob("*/README.md"))
 CONTRACTS: dict[type[Contract], str] = {
     ModelContract: "model-yaml.md",
     Dataset: "dataset-yaml.md",
-    PromotionPolicy: "policies.md",
-    DeploymentPolicy: "policies.md",
-    MonitoringPolicy: "policies.md",
+    **dict.fromkeys(POLICIES, "policies.md"),
 }
 
 

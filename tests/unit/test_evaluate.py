@@ -261,7 +261,7 @@ def text_in(column, *rows):
 )
 def test_a_holdout_that_can_not_be_used_is_refused_by_name(tmp_path, table, said):
     error = error_of(trained(tmp_path, table))
-    assert error.code == "bad_holdout"
+    assert error.code == "bad_table"
     assert said in error.message
 
 

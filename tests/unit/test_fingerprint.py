@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from ci.fingerprint import fingerprint
+from ci.contract.dataset import load_dataset
+from ci.fingerprint import fingerprint, recorded_digest
 from ci.repository import Repository
 from tests.support.repositories import new_repository, write_dataset, write_model
 
@@ -73,3 +75,23 @@ def test_it_follows_the_model_that_it_depends_on(repository: Repository) -> None
     before = fingerprint(repository, "second")
     (repository.models_dir / "first" / "train.py").write_text("print('changed')\n")
     assert fingerprint(repository, "second") != before
+
+
+def test_what_dvc_recorded_in_a_lock_file_or_beside_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "sales"
+    (folder / "tables").mkdir(parents=True)
+    outs = [{"path": "tables/b.csv", "md5": "22"}, {"path": "plots", "md5": "33.dir"}]
+    stages = {"ingest": {"cmd": "x", "deps": [{"path": "x.py", "md5": "9"}], "outs": outs}}
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    tracked = {"outs": [{"md5": "11", "size": 1, "hash": "md5", "path": "a.csv"}]}
+    (folder / "tables" / "a.csv.dvc").write_text(yaml.safe_dump(tracked))
+    paths = ["tables/a.csv", "tables/b.csv", "plots", "x.py", "tables/none.csv"]
+    found = [recorded_digest(tmp_path, f"data/sales/{path}") for path in paths]
+    assert found == ["11", "22", "33.dir", None, None]
+
+
+@pytest.mark.parametrize("name", ["complete-journey", "household-spend"])
+def test_every_table_of_the_shipped_datasets_has_a_recorded_digest(name: str) -> None:
+    repository = Repository(Path(__file__).parents[2])
+    for table in load_dataset(repository, name).tables.values():
+        assert recorded_digest(repository.root, f"data/{name}/{table.file}"), table.file

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from ci.contract.model import ModelContract
-from ci.contract.promotion import load_promotion_policy
+from ci.contract.policy import load_policy
+from ci.contract.promotion import PromotionPolicy
 from ci.gate import Case, apply
 from ci.gate.compatibility import breaking_changes
 from ci.repository import Repository
@@ -318,7 +319,7 @@ def policy_file(tmp_path, content):
 
 
 def test_a_policy_file_is_read(tmp_path):
-    loaded = load_promotion_policy(policy_file(tmp_path, {**POLICY, "waivers": [WAIVER]}))
+    loaded = load_policy(policy_file(tmp_path, {**POLICY, "waivers": [WAIVER]}), PromotionPolicy)
     assert loaded == policy(waivers=[WAIVER])
 
 
@@ -338,7 +339,7 @@ def test_a_policy_file_is_read(tmp_path):
 )
 def test_a_policy_with_a_mistake_is_refused_by_name(tmp_path, change, said):
     with pytest.raises(ProblemsError, match=r"policies/promotion.yaml:\d+") as error:
-        load_promotion_policy(policy_file(tmp_path, {**POLICY, **change}))
+        load_policy(policy_file(tmp_path, {**POLICY, **change}), PromotionPolicy)
     assert said in error.value.message
 
 

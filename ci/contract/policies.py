@@ -1,0 +1,14 @@
+"""Every policy that there is: a new one is listed here, to be checked and documented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.contract.deployment import DeploymentPolicy
+from ci.contract.monitoring import MonitoringPolicy
+from ci.contract.promotion import PromotionPolicy
+
+if TYPE_CHECKING:
+    from ci.contract.policy import Policy
+
+POLICIES: tuple[type[Policy], ...] = (PromotionPolicy, DeploymentPolicy, MonitoringPolicy)
