@@ -1,0 +1,165 @@
+"""The orphan branch `mlops-state`, written compare-and-swap: a lost race is run again."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ci.errors import MlopsError
+from ci.git import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+BRANCH = "mlops-state"
+ATTEMPTS = 8
+PAUSE_SECONDS = 0.5
+AUTHOR = "github-actions[bot]"
+# A hook or a test may have set these: they would lead Git into another repository.
+REPOSITORY_VARIABLES = (
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+)
+EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+
+
+@dataclass(frozen=True)
+class StateBranch:
+    """The branch ``branch`` of the remote ``remote`` that the checkout at ``root`` knows.
+
+    Nothing of it enters the checkout's own branches or work tree. Where ``GITHUB_TOKEN`` is set
+    and the remote is reached over HTTP, it is used and stored nowhere.
+    """
+
+    root: Path
+    remote: str = "origin"
+    branch: str = BRANCH
+
+    def head(self) -> str | None:
+        """The commit that the remote branch is at, or None where there is no such branch.
+
+        Raises:
+            MlopsError: ``state_unreachable``.
+        """
+        found = self._run(self.root, "ls-remote", self._url(), f"refs/heads/{self.branch}")
+        return found.split()[0] if found.strip() else None
+
+    def checkout(self, folder: Path) -> str | None:
+        """Write the branch's files into the new or empty ``folder``; returns their commit or None.
+
+        Raises:
+            MlopsError: ``state_unreachable``.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        commit = self.head()
+        if commit is not None:
+            with tempfile.TemporaryDirectory(prefix="mlops-state-") as clone:
+                self._fetch(Path(clone), folder.resolve(), commit)
+        return commit
+
+    def update(self, message: str, change: Callable[[Path], T], attempts: int = ATTEMPTS) -> T:
+        """Run ``change`` on a folder with the newest files, and push what it did as one commit.
+
+        Where another writer was quicker, ``change`` runs again on that writer's files, so it must
+        not rely on what it did before. A ``change`` that alters nothing pushes nothing; one that
+        raises pushes nothing either. Returns what ``change`` returned.
+
+        Raises:
+            MlopsError: ``state_unreachable``; ``state_busy`` where every attempt lost its race.
+        """
+        for attempt in range(attempts):
+            if attempt:
+                time.sleep(random.uniform(0, PAUSE_SECONDS * 2**attempt))  # noqa: S311
+            with tempfile.TemporaryDirectory(prefix="mlops-state-") as directory:
+                clone, folder = Path(directory, "git"), Path(directory, "files")
+                folder.mkdir()
+                base = self.head()
+                self._fetch(clone, folder, base)
+                result = change(folder)
+                if self._push(clone, folder, message, base):
+                    return result
+        raise MlopsError(
+            "state_busy",
+            f"The branch {self.branch} was changed by others {attempts} times in a row; "
+            "nothing was written, run the same step again.",
+        )
+
+    def _fetch(self, clone: Path, folder: Path, commit: str | None) -> None:
+        """A repository of its own at ``clone`` whose work tree is ``folder``, at ``commit``."""
+        self._work(clone, folder, "init", "-q", "-b", self.branch)
+        if commit is not None:
+            self._work(clone, folder, "fetch", "-q", "--depth=1", self._url(), commit)
+            self._work(clone, folder, "reset", "-q", "--hard", commit)
+
+    def _push(self, clone: Path, folder: Path, message: str, base: str | None) -> bool:
+        """Commit and push; False where the branch is no longer at ``base``."""
+        self._work(clone, folder, "add", "-A", "--force")
+        if not self._work(clone, folder, "status", "--porcelain").strip():
+            return True
+        self._work(clone, folder, "commit", "-q", "--no-verify", "-m", message)
+        try:
+            self._work(clone, folder, "push", "-q", self._url(), f"HEAD:refs/heads/{self.branch}")
+        except MlopsError:
+            if self.head() == base:
+                raise
+            return False
+        return True
+
+    def _work(self, clone: Path, folder: Path, *arguments: str) -> str:
+        return self._run(folder, f"--git-dir={clone}", f"--work-tree={folder}", *arguments)
+
+    def _url(self) -> str:
+        return git(self.root, "remote", "get-url", self.remote).strip()
+
+    def _run(self, cwd: Path, *arguments: str) -> str:
+        settings = ["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", "-c", "gc.auto=0"]
+        done = subprocess.run(
+            ["git", *settings, *arguments],
+            cwd=cwd,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no message"]
+            raise MlopsError(
+                "state_unreachable",
+                f"The branch {self.branch} of {self.remote} could not be read or written "
+                f"({lines[-1]}); see that the remote can be reached and that this token may write "
+                "contents, then run the same step again.",
+            )
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key not in REPOSITORY_VARIABLES}
+        kept |= {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_AUTHOR_NAME": AUTHOR,
+            "GIT_AUTHOR_EMAIL": EMAIL,
+            "GIT_COMMITTER_NAME": AUTHOR,
+            "GIT_COMMITTER_EMAIL": EMAIL,
+        }
+        token = kept.pop("GITHUB_TOKEN", None)
+        if token and self._url().startswith("http"):
+            # Through the environment: an argument would show in the list of processes.
+            basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+            kept |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "http.extraheader",
+                "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {basic}",
+            }
+        return kept
