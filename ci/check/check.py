@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ci.check.owners import codeowners_problems, owner_problems
 from ci.contract.dataset import load_dataset
 from ci.contract.model import load_model_contract
 from ci.contract.policies import POLICIES
@@ -36,9 +37,13 @@ def check(repository: Repository, name: str | None = None) -> list[Problem]:
             problems += _model(repository, contract)
             datasets |= set(contract.datasets)
     wanted = datasets if name else set(repository.dataset_names())
-    for dataset in sorted(wanted & set(repository.dataset_names())):
+    there = sorted(wanted & set(repository.dataset_names()))
+    for dataset in there:
         problems += _problems_of(lambda dataset=dataset: load_dataset(repository, dataset))  # type: ignore[misc]
-    return problems
+    files = [f"models/{each}/model.yaml" for each in names]
+    files += [f"data/{dataset}/dataset.yaml" for dataset in there]
+    problems += owner_problems(repository, ["policies/promotion.yaml", *files])
+    return problems if name else [*problems, *codeowners_problems(repository)]
 
 
 def _policies(repository: Repository) -> list[Problem]:

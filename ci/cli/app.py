@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli import batch, data, demo, judge, models, monitor, new, pipeline, release, steps
+from ci.cli import access, batch, data, demo, judge, models, monitor, new, pipeline, release, steps
 
 app = typer.Typer(
     name="mlops",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for room in (demo, models, new, data, pipeline, judge, release, batch, monitor, steps):
+for room in (demo, models, new, data, pipeline, judge, release, batch, monitor, access, steps):
     room.register(app)
 
 

@@ -35,10 +35,13 @@ def add(
     json: Json = False,
 ) -> None:
     """Make any CSV or Parquet file a dataset: contract inferred, data tracked by DVC."""
+    from ci.codeowners import keep_codeowners
     from ci.dataset.add import add_dataset
     from ci.repository import Repository
 
-    added = add_dataset(Repository.find(), file, name, owner)
+    repository = Repository.find()
+    added = add_dataset(repository, file, name, owner)
+    keep_codeowners(repository)
     text = "\n".join(
         [
             *added.notes,

@@ -40,10 +40,12 @@ def new(
     json: Json = False,
 ) -> None:
     """Make a new model's folder, which trains and could be merged as it is."""
+    from ci.codeowners import keep_codeowners
     from ci.repository import Repository
     from ci.scaffold import new_model
 
     repository = Repository.find()
     path = repository.relative(new_model(repository, name, language.value, dataset, target, owner))
+    keep_codeowners(repository)
     text = f"{path} is there: read its README.md and model.yaml, then type: mlops train {name}"
     emit({"path": path}, text, json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ci.contract.access import AccessPolicy
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.promotion import PromotionPolicy
@@ -11,4 +12,9 @@ from ci.contract.promotion import PromotionPolicy
 if TYPE_CHECKING:
     from ci.contract.policy import Policy
 
-POLICIES: tuple[type[Policy], ...] = (PromotionPolicy, DeploymentPolicy, MonitoringPolicy)
+POLICIES: tuple[type[Policy], ...] = (
+    PromotionPolicy,
+    DeploymentPolicy,
+    MonitoringPolicy,
+    AccessPolicy,
+)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ci.busy import only_one
 from ci.console import step
+from ci.contract.access import AccessPolicy
 from ci.contract.dataset import Dataset, Table
+from ci.contract.policy import load_policy
 from ci.dataset.infer import ColumnProfile
 from ci.dataset.tabular import TableFile, open_table
 from ci.dataset.validate import validate
@@ -47,10 +49,12 @@ def add_dataset(repository: Repository, file: Path, name: str, owner: str) -> Ad
     The folder appears in data/ by one rename, when all in it is done.
 
     Raises:
-        MlopsError: ``bad_name``, ``dataset_exists``, ``bad_table`` or ``dvc_failed``.
+        MlopsError: ``bad_name``, ``unknown_team``, ``dataset_exists``, ``bad_table`` or
+            ``dvc_failed``.
+        ProblemsError: ``bad_policy``.
     """
     check_name(name, "dataset")
-    check_name(owner, "team")
+    load_policy(repository, AccessPolicy).team(owner)
     target = repository.data_dir / name
     _refuse_existing(repository, target)
     source = open_table(file)

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from ci.contract.access import AccessPolicy
 from ci.contract.dataset import dataset_dir, load_dataset
 from ci.contract.model import read_model_contract
+from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.repository import check_name
 from ci.scaffold.columns import choose
@@ -46,15 +48,13 @@ def new_model(
 
     Raises:
         MlopsError: ``bad_name``, ``model_exists``, ``unknown_dataset``, ``several_tables``,
-            ``unreadable_table``, ``no_target``, ``unknown_target``, ``unsupported_target`` or
-            ``no_inputs``.
-        ProblemsError: ``bad_dataset``.
+            ``unreadable_table``, ``no_target``, ``unknown_target``, ``unsupported_target``,
+            ``no_inputs`` or ``unknown_team``.
+        ProblemsError: ``bad_dataset`` or ``bad_policy``.
     """
     check_name(name, "model")
     folder = repository.models_dir / name
     _refuse_existing(repository, folder)
-    if owner is not None:
-        check_name(owner, "team")
     if dataset is None:
         dataset, target = DEFAULT_DATASET, target or DEFAULT_TARGET
     data = load_dataset(repository, dataset)
@@ -62,6 +62,7 @@ def new_model(
     seen = look(dataset_dir(repository, dataset) / table.file, table)
     plan = choose(table, target, seen, dataset)
     owner = owner or data.owner
+    load_policy(repository, AccessPolicy).team(owner)
     contract = contract_text(name, owner, language, dataset, plan, table.columns[plan.target], seen)
     with _incoming(repository) as made:
         _fill(made, language, _words(name, owner, language, data, table, plan), plan)

@@ -46,7 +46,7 @@ def write_dataset(repository: Repository, name: str, columns: dict, **changes: o
     data = {
         "name": name,
         "description": "For tests.",
-        "owner": "sales",
+        "owner": "procurement",
         "source": "Made up.",
         "licence": "Free.",
         "pii": "direct",
@@ -105,7 +105,7 @@ def test_a_new_model_passes_every_check(repository: Repository, language: str, t
     contract = load_model_contract(repository, "fresh")
     assert check(repository, "fresh") == []
     assert contract.language == language
-    assert contract.owner == "sales"
+    assert contract.owner == "procurement"
     assert contract.evaluation.unit == "store_id"
     assert contract.monitoring is not None
     assert contract.monitoring.timestamp == "Day"
@@ -246,7 +246,8 @@ def test_every_template_in_python_is_python(repository: Repository) -> None:
     [
         ({"name": "../up"}, "bad_name", "demand-forecast"),
         ({"name": "Big"}, "bad_name", "lower-case"),
-        ({"owner": "The Team"}, "bad_name", "team"),
+        ({"owner": "The Team"}, "unknown_team", "there are: marketing"),
+        ({"owner": "procurment"}, "unknown_team", "did you mean 'procurement'?"),
         ({"dataset": "sale"}, "unknown_dataset", "did you mean sales?"),
         ({"dataset": None}, "unknown_dataset", "mlops data add"),
         ({"target": None}, "no_target", "units sold"),
