@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,25 +24,43 @@ LENGTH = 40
 IGNORED_NAMES = ("README.md", "dvc.lock", ".gitignore", ".dvcignore")
 GENERATED_DIRS = ("__pycache__",)
 LOCKS = ("serving.txt", "platform.txt")
+LOCKS_DIR = Path(ci.__file__).parent / "locks"
+RUNNERS_DIR = Path(bentos.__file__).parent
 
 
-def fingerprint(repository: Repository, name: str) -> str:
+@dataclass(frozen=True)
+class Platform:
+    """The platform's own share of a fingerprint: what this process runs, or another checkout's."""
+
+    locks: Path = LOCKS_DIR
+    runners: Path = RUNNERS_DIR
+
+    @classmethod
+    def of(cls, root: Path) -> Platform:
+        """The platform in the checkout ``root``."""
+        return cls(root / "ci" / "locks", root / "bentos")
+
+
+RUNNING = Platform()
+
+
+def fingerprint(repository: Repository, name: str, platform: Platform = RUNNING) -> str:
     """The fingerprint of model ``name`` as it stands in the working tree: 40 hex digits."""
-    text = json.dumps(inputs(repository, name), sort_keys=True)
+    text = json.dumps(inputs(repository, name, platform), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-def inputs(repository: Repository, name: str) -> dict[str, str]:
+def inputs(repository: Repository, name: str, platform: Platform = RUNNING) -> dict[str, str]:
     """All that determines the candidate: path or word → digest."""
     folder = repository.model_dir(name)
     pipeline = read_yaml_quickly(folder / "dvc.yaml")
     found = {repository.relative(path): file_digest(path) for path in source_files(folder)}
     for dep in _outside_deps(pipeline, f"models/{name}"):
-        found[dep] = _dep_digest(repository, dep)
+        found[dep] = _dep_digest(repository, dep, platform)
     for lock in LOCKS:
-        path = Path(ci.__file__).parent / "locks" / lock
+        path = platform.locks / lock
         found[f"lock {lock}"] = file_digest(path) if path.is_file() else ""
-    found["runners"] = _runner_digest()
+    found["runners"] = _runner_digest(platform.runners)
     return found
 
 
@@ -84,10 +103,10 @@ def _outside_deps(pipeline: dict[str, Any], folder: str) -> list[str]:
     return sorted(path for path in paths if not path.startswith(f"{folder}/"))
 
 
-def _dep_digest(repository: Repository, dep: str) -> str:
+def _dep_digest(repository: Repository, dep: str, platform: Platform) -> str:
     parts = dep.split("/")
     if parts[0] == "models" and len(parts) > 2 and parts[1] in repository.model_names():
-        return fingerprint(repository, parts[1])
+        return fingerprint(repository, parts[1], platform)
     recorded = recorded_digest(repository.root, dep)
     if recorded is not None:
         return recorded
@@ -113,9 +132,8 @@ def recorded_digest(root: Path, path: str) -> str | None:
     return None
 
 
-def _runner_digest() -> str:
+def _runner_digest(folder: Path) -> str:
     """The runners decide how a candidate predicts, so they belong to its fingerprint."""
-    folder = Path(bentos.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".py", ".R", ".jl"):

@@ -105,7 +105,7 @@ def _evaluate(
     log = repository.state_dir / "logs" / f"evaluate-{name}.log"
     with step(f"{name}: predicting {len(table):,} holdout rows with the candidate"):
         predictions = predict(mine, table, repository.relative(path), log)
-    theirs, problem = _champion_predictions(champion, contract, table, log)
+    theirs, problem = champion_predictions(champion, contract, table, log)
     origin = Origin(
         fingerprint=candidate.fingerprint,
         outputs=candidate.outputs,
@@ -120,7 +120,7 @@ def _evaluate(
     return found
 
 
-def _champion_predictions(
+def champion_predictions(
     champion: Servable | None, contract: ModelContract, table: pd.DataFrame, log: Path
 ) -> tuple[Predictions | None, str | None]:
     """What the champion answers, or why it can't be compared."""

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ci.contract.dataset import load_dataset
-from ci.fingerprint import fingerprint, recorded_digest
+from ci.fingerprint import Platform, fingerprint, recorded_digest
 from ci.repository import Repository
-from tests.support.repositories import new_repository, write_dataset, write_model
+from tests.support.repositories import SOURCE, new_repository, write_dataset, write_model
 
 
 @pytest.fixture
@@ -48,10 +49,18 @@ def test_a_new_data_version_changes_it(repository: Repository) -> None:
     assert fingerprint(repository, "first") != before
 
 
-def test_a_runner_changes_it(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("file", ["bentos/runners/worker.R", "ci/locks/serving.txt"])
+def test_the_runners_and_locks_of_a_checkout_change_it(
+    repository: Repository, tmp_path: Path, file: str
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(SOURCE / "bentos", other / "bentos")
+    shutil.copytree(SOURCE / "ci" / "locks", other / "ci" / "locks")
     before = fingerprint(repository, "first")
-    monkeypatch.setattr("ci.fingerprint._runner_digest", lambda: "another runner")
-    assert fingerprint(repository, "first") != before
+    assert fingerprint(repository, "first", Platform.of(other)) == before
+    with (other / file).open("a") as changed:
+        changed.write("# another\n")
+    assert fingerprint(repository, "first", Platform.of(other)) != before
 
 
 @pytest.mark.parametrize(
