@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli import access, batch, data, demo, judge, models, monitor, new, pipeline, release, steps
+from ci.cli import (
+    access,
+    batch,
+    data,
+    demo,
+    judge,
+    models,
+    monitor,
+    new,
+    pipeline,
+    release,
+    restore,
+    steps,
+)
 
 app = typer.Typer(
     name="mlops",
@@ -15,7 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for room in (demo, models, new, data, pipeline, judge, release, batch, monitor, access, steps):
+for room in (
+    demo,
+    models,
+    new,
+    data,
+    pipeline,
+    judge,
+    release,
+    restore,
+    batch,
+    monitor,
+    access,
+    steps,
+):
     room.register(app)
 
 

@@ -1,0 +1,68 @@
+"""The state as this checkout last fetched it, in `.mlops/state`, and its registry."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.files import file_digest, read_json, write_json
+from ci.state.branch import StateBranch
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+
+REGISTRY = "mlflow.db"
+
+
+def state_folder(repository: Repository) -> Path:
+    """Where the files of the branch lie after `fetch`; it need not exist."""
+    return repository.state_dir / "state"
+
+
+def fetch(repository: Repository) -> str | None:
+    """Bring the branch to `.mlops/state`; returns its commit, or None where there is none yet.
+
+    Raises:
+        MlopsError: ``state_unreachable``; what was fetched before is still there.
+    """
+    target = state_folder(repository)
+    repository.state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.state_dir, prefix="state-") as directory:
+        fresh, old = Path(directory, "fresh"), Path(directory, "old")
+        commit = StateBranch(repository.root).checkout(fresh)
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+    return commit
+
+
+def take_registry(repository: Repository) -> bool:
+    """Make the fetched registry this checkout's own; False where it has one of its own making.
+
+    A registry that came from the branch and was not written to since is replaced. Where
+    ``MLFLOW_TRACKING_URI`` names a server, there is nothing to take.
+    """
+    source = state_folder(repository) / REGISTRY
+    own, mark = repository.state_dir / REGISTRY, repository.state_dir / "registry.json"
+    if os.environ.get("MLFLOW_TRACKING_URI") or not source.is_file():
+        return True
+    if own.exists() and (read_json(mark) or {}).get("sha256") != file_digest(own):
+        return False
+    copy_database(source, own)
+    write_json(mark, {"sha256": file_digest(own)})
+    return True
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A whole copy of an SQLite file, whatever else has it open; ``target`` is replaced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="registry-") as directory:
+        copy = Path(directory) / target.name
+        if source.exists():
+            with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(copy)) as new:
+                old.backup(new)
+            copy.replace(target)
