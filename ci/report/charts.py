@@ -17,12 +17,18 @@ BARS = 12
 
 def charts(subject: Subject) -> str:
     """The section with the candidate beside its rivals, over all and by slice; empty without."""
-    judgement = subject.judgement
-    found = [chart for chart in (_overall(judgement), _by_slice(judgement)) if chart]
-    return "### Charts\n\n" + "\n\n".join(found) if found else ""
+    found = drawn(subject.judgement)
+    texts = ["\n\n".join(filter(None, [chart.mermaid(), legend])) for chart, legend in found]
+    return "### Charts\n\n" + "\n\n".join(texts) if found else ""
 
 
-def _overall(judgement: Judgement) -> str | None:
+def drawn(judgement: Judgement) -> list[tuple[Chart, str]]:
+    """The charts, each with a legend in Markdown (empty where the title says all)."""
+    overall, parts = _overall(judgement), _by_slice(judgement)
+    return [*([(overall, "")] if overall else []), *([parts] if parts else [])]
+
+
+def _overall(judgement: Judgement) -> Chart | None:
     found = judgement.evaluation
     bars = {"candidate": found.candidate}
     if found.champion is not None:
@@ -32,10 +38,10 @@ def _overall(judgement: Judgement) -> str | None:
     if len(known) < 2:
         return None
     names = list(known)[:BARS]
-    return Chart(_title(found.metric), _axis(judgement), names, [known[n] for n in names]).mermaid()
+    return Chart(_title(found.metric), _axis(judgement), names, [known[n] for n in names])
 
 
-def _by_slice(judgement: Judgement) -> str | None:
+def _by_slice(judgement: Judgement) -> tuple[Chart, str] | None:
     found = judgement.evaluation
     known = [s for s in found.slices if s.candidate is not None and s.rival is not None]
     largest = sorted(known, key=lambda s: -s.rows)[:BARS]
@@ -51,9 +57,9 @@ def _by_slice(judgement: Judgement) -> str | None:
         [_height(found.metric, s.rival) for s in known],
         horizontal=True,
     )
-    return (
-        f"{chart.mermaid()}\n\nThe {len(known)} largest parts. Bars: candidate; line: "
-        f"{name(known[0].against)}; {METRICS[found.metric].direction()}."
+    return chart, (
+        f"The {len(known)} largest parts. Bars: candidate; line: {name(known[0].against)}; "
+        f"{METRICS[found.metric].direction()}."
     )
 
 
