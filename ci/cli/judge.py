@@ -52,7 +52,7 @@ def gate(model: Model, json: Json = False) -> None:
 
 def report(models: Models = None) -> None:
     """Print the report for reviewers, in Markdown."""
-    from ci.report import report_on
+    from ci.report.report import report_on
     from ci.repository import Repository
 
     print(report_on(Repository.find(), models or []), flush=True)

@@ -95,7 +95,7 @@ def _judge(repository: Repository, name: str) -> str:
 
 def _report(repository: Repository, names: list[str]) -> Path:
     from ci.files import write_whole
-    from ci.report import report_on
+    from ci.report.report import report_on
 
     path = repository.state_dir / "reports" / "report.md"
     write_whole(path, report_on(repository, names))

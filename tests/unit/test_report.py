@@ -13,9 +13,11 @@ import pytest
 from ci.evaluate.candidate import Servable
 from ci.gate import Case, Judgement, apply
 from ci.pipeline.candidate import Candidate
-from ci.report import Subject, Unjudged, render
 from ci.report.changes import Changes, Recorded, changes
 from ci.report.markdown import Chart, plain
+from ci.report.parts import Unjudged
+from ci.report.report import render
+from ci.report.sections import Subject
 from tests.support.judging import ACTUAL, CONTRACT, contract, evaluation, holdout, policy
 from tests.support.judging import predictions as guess
 
