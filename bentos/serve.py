@@ -30,11 +30,15 @@ def serve_command(bento: Path, port: int) -> list[str]:
 
     On SIGTERM it answers the requests that it has begun, and ends.
     """
-    contract = json.loads((bento / "src" / CONTRACT_FILE).read_text(encoding="utf-8"))
-    drain = int(contract["serving"]["timeout_seconds"]) + DRAIN_SECONDS
     command = [sys.executable, "-m", "bentoml", "serve", str(bento)]
     address = ["--host", HOST, "--port", str(port)]
-    return [*command, *address, "--timeout-graceful-shutdown", str(drain)]
+    return [*command, *address, "--timeout-graceful-shutdown", str(drain_seconds(bento))]
+
+
+def drain_seconds(bento: Path) -> int:
+    """How long a service of the Bento may take to answer what it has begun, once told to end."""
+    contract = json.loads((bento / "src" / CONTRACT_FILE).read_text(encoding="utf-8"))
+    return int(contract["serving"]["timeout_seconds"]) + DRAIN_SECONDS
 
 
 def serve_environment(release: Path | None, home: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`mlops package`, `deploy`, `status`, `rollback`, `stop`."""
+"""`mlops package`, `deploy`, `status`, `rollback`, `start`, `stop`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import typer
 from ci.cli.options import Json, Model
 from ci.cli.output import emit, table
 
+Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to ``app``."""
-    for command in (package, deploy, status, rollback, stop):
+    for command in (package, deploy, status, rollback, start, stop):
         app.command()(command)
 
 
@@ -58,13 +60,19 @@ def rollback(model: Model, json: Json = False) -> None:
     emit(result, text, json)
 
 
-def stop(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Stop the services that `deploy` started."""
+def start(model: Every = None, json: Json = False) -> None:
+    """Serve what is in production again, after a stop or a reboot."""
+    from ci.release.operate import start as begin
+    from ci.repository import Repository
+
+    started = begin(Repository.find(), model)
+    lines = [f"{s.model}: version {s.version} is live at {s.url}" for s in started]
+    rows = [{"model": s.model, "version": s.version, "url": s.url} for s in started]
+    emit({"started": rows}, "\n".join(lines) or "Nothing to start.", json)
+
+
+def stop(model: Every = None, json: Json = False) -> None:
+    """Stop the services that `deploy` or `start` started."""
     from ci.release.operate import stop as end
     from ci.repository import Repository
 

@@ -1,4 +1,4 @@
-"""`mlops status`, `mlops rollback`, `mlops stop`: what an operator types."""
+"""`mlops status`, `rollback`, `start` and `stop`: what an operator types."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.busy import only_one
-from ci.console import step
+from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
 from ci.targets import local
+from ci.toolchain import require
 
 if TYPE_CHECKING:
     from ci.repository import Repository
+    from ci.targets.local import Service
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,50 @@ def rollback(repository: Repository, name: str) -> RolledBack:
             )
         contract = servable(repository, previous).contract
         with step(f"{name}: going back from version {live.version} to {previous.version}"):
-            local.switch(repository, previous, contract.example_row(), policy.local)
+            local.resume(repository, previous, contract.example_row(), policy.local)
         promote(repository, name, previous.version)
         return RolledBack(name, live.version, previous.version)
+
+
+def start(repository: Repository, name: str | None) -> list[Service]:
+    """Serve the production version of ``name``, or of every model that ran here, again.
+
+    Returns what was started; what runs already is left alone. One that can't be started does not
+    keep the others from it.
+
+    Raises:
+        MlopsError: ``unknown_model``, ``not_deployed``, ``lost_bento`` or what the target says.
+    """
+    if name is not None and name not in local.known_models(repository):
+        repository.model_dir(name)
+    started, errors = [], []
+    for each in [name] if name else local.known_models(repository):
+        try:
+            service = _start(repository, each)
+        except MlopsError as error:
+            errors.append(error)
+        else:
+            started += [service] if service else []
+    for other in errors[1:]:
+        say(other.message)
+    if errors:
+        raise errors[0]
+    return started
+
+
+def _start(repository: Repository, name: str) -> Service | None:
+    """The service that was started, or None where it runs already."""
+    policy = load_policy(repository, DeploymentPolicy)
+    with only_one(repository, "deploy", name):
+        version = by_alias(repository, name, PRODUCTION)
+        if version is None:
+            raise not_deployed(name)
+        contract = servable(repository, version).contract
+        require(contract.language)
+        before = local.recorded(repository, name)
+        with step(f"{name}: version {version.version}"):
+            service = local.resume(repository, version, contract.example_row(), policy.local)
+        return None if service == before else service
 
 
 def stop(repository: Repository, name: str | None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
 from ci.targets import processes
-from ci.targets.http import is_ready, post, refusal, served
+from ci.targets.http import is_ready
 from ci.targets.ports import HOST, any_free, is_free, port_of
+from ci.targets.readiness import probe, wait_until_ready
 from ci.targets.turn import one_switch_at_a_time
 from ci.telemetry import OFF
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 ENVIRONMENT = "production"
-TAIL_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,36 @@ def switch(
     with one_switch_at_a_time(policy.start_timeout_seconds):
         _end_abandoned(repository, version.model)
         before = _running(repository, version.model)
-        draft = _draft(version, _require_port(repository, version.model, before, policy))
-        write_json(release_path(repository, version.model, version.version), asdict(version))
+        draft = _prepare(repository, version, before, policy)
         _rehearse(repository, draft, example, policy)
-        return _replace(repository, before, draft, policy)
+        return _replace(repository, before, draft, example, policy)
+
+
+def resume(
+    repository: Repository, version: Version, example: dict[str, Any], policy: LocalTarget
+) -> Service:
+    """Serve ``version``, which was live before, without rehearsing it, which saves half the time.
+
+    Nothing is done where it runs already. Should it fail, the version before is started again.
+
+    Raises:
+        MlopsError: as ``switch``.
+    """
+    with one_switch_at_a_time(policy.start_timeout_seconds):
+        _end_abandoned(repository, version.model)
+        before = _running(repository, version.model)
+        if before and before.version == version.version and state(before) == "running":
+            return before
+        draft = _prepare(repository, version, before, policy)
+        return _replace(repository, before, draft, example, policy)
+
+
+def _prepare(
+    repository: Repository, version: Version, before: Service | None, policy: LocalTarget
+) -> Service:
+    draft = _draft(version, _require_port(repository, version.model, before, policy))
+    write_json(release_path(repository, version.model, version.version), asdict(version))
+    return draft
 
 
 def _require_port(
@@ -108,19 +133,34 @@ def _require_port(
 
 
 def _replace(
-    repository: Repository, before: Service | None, draft: Service, policy: LocalTarget
+    repository: Repository,
+    before: Service | None,
+    draft: Service,
+    example: dict[str, Any],
+    policy: LocalTarget,
 ) -> Service:
     """Serve ``draft`` where ``before`` ran; bring ``before`` back should that fail."""
     if before:
-        processes.stop(before.pid, before.started)
+        _end(repository, before)
     try:
         service = _launch(repository, draft, policy)
+        probe(service, example)
     except MlopsError:
+        _end_abandoned(repository, draft.model)
         if before:
             _remember(repository, _launch(repository, before, policy))
         raise
     _remember(repository, service)
     return service
+
+
+def _end(repository: Repository, service: Service) -> None:
+    """End ``service`` once it has answered what it has begun, for which it may need its limit."""
+    from bentos.serve import drain_seconds
+
+    folder = bento_folder(repository, service.bento)
+    answering = drain_seconds(folder) if folder.is_dir() else 0
+    processes.stop(service.pid, service.started, answering + processes.STOP_SECONDS)
 
 
 def _running(repository: Repository, name: str) -> Service | None:
@@ -155,7 +195,7 @@ def stop(repository: Repository, name: str) -> bool:
     service = _running(repository, name)
     if service is None:
         return abandoned
-    processes.stop(service.pid, service.started)
+    _end(repository, service)
     return True
 
 
@@ -164,7 +204,7 @@ def _rehearse(
 ) -> None:
     service = _launch(repository, _at_port(draft, any_free()), policy)
     try:
-        _probe(service, example)
+        probe(service, example)
     finally:
         _end_abandoned(repository, service.model)
         shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
@@ -197,7 +237,7 @@ def _launch(repository: Repository, draft: Service, policy: LocalTarget) -> Serv
     service = replace(draft, pid=pid, started=started)
     write_json(_starting_path(repository, draft.model), {"pid": pid, "started": started})
     try:
-        _wait_until_ready(service, log, policy.start_timeout_seconds)
+        wait_until_ready(service, log, policy.start_timeout_seconds)
     except MlopsError:
         _end_abandoned(repository, draft.model)
         raise
@@ -218,49 +258,3 @@ def bento_folder(repository: Repository, bento: str) -> Path:
     """The folder of the Bento ``name:version`` in the repository's store."""
     name, _, version = bento.partition(":")
     return repository.state_dir / "bentoml" / "bentos" / name / version
-
-
-def _wait_until_ready(service: Service, log: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        problem = refusal(service.url)
-        if problem == "":
-            return _require_own(service, log)
-        if problem:
-            raise MlopsError("start_failed", _start_failed(service, log, f"can't serve: {problem}"))
-        if not processes.is_running(service.pid, service.started):
-            raise MlopsError("start_failed", _start_failed(service, log, "ended at its start"))
-        time.sleep(0.1)
-    reason = f"was not ready after {seconds:g} s"
-    raise MlopsError("start_failed", _start_failed(service, log, reason))
-
-
-def _require_own(service: Service, log: Path) -> None:
-    """Make sure that it is this version that answers, and no other program on the port."""
-    found = served(service.url)
-    if found != (service.model, service.version):
-        raise MlopsError(
-            "start_failed",
-            _start_failed(service, log, f"started, but {found or 'something else'} answers"),
-        )
-
-
-def _start_failed(service: Service, log: Path, reason: str) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    tail = " | ".join(line.strip() for line in lines[-TAIL_LINES:])
-    return (
-        f"Version {service.version} of {service.model} {reason}; nothing was switched. "
-        f"The end of {log}: {tail}"
-    )
-
-
-def _probe(service: Service, example: dict[str, Any]) -> None:
-    """Ask for one prediction; a service that is ready but can't answer is not released."""
-    status, answer = post(service.url, {"rows": [example]})
-    if status != 200 or len(answer.get("predictions", [])) != 1:
-        message = answer.get("error", {}).get("message", "no message")
-        raise MlopsError(
-            "probe_failed",
-            f"Version {service.version} of {service.model} started but answered the contract's "
-            f"example with {status}: {message}; nothing was switched.",
-        )

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 STOP_SECONDS = 15.0
+KILL_SECONDS = 5.0
 
 
 def start(command: list[str], environment: dict[str, str], log: Path, cwd: Path) -> tuple[int, str]:
@@ -46,16 +47,23 @@ def is_running(pid: int, started: str) -> bool:
     return bool(started) and start_time(pid) == started
 
 
-def stop(pid: int, started: str) -> None:
-    """End the process and its session: politely first, so that it answers what it has begun."""
+def stop(pid: int, started: str, seconds: float = STOP_SECONDS) -> None:
+    """End the process and its session: politely first, so that it answers what it has begun.
+
+    What has not ended after ``seconds`` is killed.
+    """
     if not is_running(pid, started):
         return
     _signal_group(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while is_running(pid, started) and time.monotonic() < deadline:
-        _reap(pid)
-        time.sleep(0.05)
+    _wait_for_end(pid, started, seconds)
     _signal_group(pid, signal.SIGKILL)
+    _wait_for_end(pid, started, KILL_SECONDS)
+
+
+def _wait_for_end(pid: int, started: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while is_running(pid, started) and time.monotonic() < deadline:
+        time.sleep(0.05)
     _reap(pid)
 
 

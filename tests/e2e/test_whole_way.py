@@ -126,7 +126,7 @@ def test_a_better_version_replaces_one_and_a_worse_one_is_refused(make: Make) ->
     repository, name = make("python"), "sales-python"
     root, folder = repository.root, repository.model_dir("sales-python")
     set_shrinkage(folder, 0.2)
-    first = _release(root, name)
+    first = release(root, name)
     before = post(first["url"], {"price": 10})
 
     set_shrinkage(folder, 0.0)
@@ -159,7 +159,7 @@ def test_a_better_version_replaces_one_and_a_worse_one_is_refused(make: Make) ->
 
 def test_a_port_in_use_is_said_and_is_left_alone(make: Make) -> None:
     root, name = make("python").root, "sales-python"
-    url = _release(root, name)["url"]
+    url = release(root, name)["url"]
     result(root, "stop", name)
     with socket.create_server(("127.0.0.1", int(url.rpartition(":")[2]))):
         done = mlops(root, "deploy", name, "--json")
@@ -170,7 +170,8 @@ def test_a_port_in_use_is_said_and_is_left_alone(make: Make) -> None:
     assert post(url, {"price": 10})["version"] == 1
 
 
-def _release(root: Path, name: str) -> dict[str, Any]:
+def release(root: Path, name: str) -> dict[str, Any]:
+    """Train and deploy a model; what `mlops deploy` answers."""
     result(root, "train", name)
     deployed: dict[str, Any] = result(root, "deploy", name)
     return deployed

@@ -20,6 +20,7 @@ from ci.contract.model import ModelContract
 
 LOCK = Path(ci.__file__).parent / "locks" / "serving.txt"
 START_SECONDS = 90
+DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]  # even where we are killed
 MODES = ["ok", "raise", "hang", "slow", "die", "nan", "short"]
 
 # y = 2 x + n, where n is 0 if missing; `mode` of the first row makes the model misbehave.
@@ -207,7 +208,7 @@ def serve(bento: Path, directory: Path, release: Path | None = None) -> Running:
     port, log = free_port(), directory / "serve.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            serve_command(bento, port),
+            [*DIES_WITH_US, *serve_command(bento, port)],
             cwd=bento,
             env=serve_environment(release, directory / "home"),
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,72 @@
+"""What the job that staged a model hands to the job that releases it: `staged.json` and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ci.contract.base import Contract, Name
+from ci.errors import MlopsError
+from ci.files import read_json, write_json
+from ci.gate.verdict import Verdict
+from ci.handover.manifest import Commit, Digests, Fingerprint, Sha256, Trained
+
+RECORD = "staged.json"
+FAILURE = "failure.json"
+BENTO = "bento.tar"
+OBJECTS = "objects"
+
+
+class Staged(Contract):
+    """A candidate that passed the gate and answered on staging.
+
+    ``source`` is the fingerprint of main's checkout; ``determinants`` are all digests that the
+    candidate follows from; ``data`` is DVC's digest of each file of its datasets; ``why`` says
+    why the reviewed candidate was not taken, where it was not.
+    """
+
+    model: Name
+    commit: Commit
+    source: Fingerprint
+    bento: str
+    digest: Sha256
+    trained: Trained
+    determinants: Digests
+    data: dict[str, str]
+    verdict: Verdict
+    champion_version: int | None
+    champion_fingerprint: str | None
+    candidate: Literal["reviewed", "trained again"]
+    why: str | None
+    pull: int | None
+
+
+class Failed(Contract):
+    """Why a model got no further: the error's code and sentence."""
+
+    model: Name
+    code: str
+    message: str
+
+
+def write_staged(folder: Path, staged: Staged) -> None:
+    """Write the record of a staged candidate."""
+    write_json(folder / RECORD, staged.model_dump(mode="json"))
+
+
+def write_failed(folder: Path, model: str, error: MlopsError) -> None:
+    """Write down why a model got no further."""
+    failed = Failed(model=model, code=error.code, message=error.message)
+    write_json(folder / FAILURE, failed.model_dump())
+
+
+def read_staged(folder: Path) -> Staged | None:
+    """The record of a staged candidate, or None where staging failed."""
+    record = read_json(folder / RECORD)
+    return Staged.model_validate(record) if record else None
+
+
+def read_failed(folder: Path) -> Failed | None:
+    """Why staging or releasing failed, or None where nothing was written down."""
+    record = read_json(folder / FAILURE)
+    return Failed.model_validate(record) if record else None

@@ -1,0 +1,72 @@
+"""What an operator does with versions that were live: start, stop and go back."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Make
+from tests.e2e.test_whole_way import post, release
+from tests.support.command import mlops, result
+from tests.support.linear import set_shrinkage
+
+
+def test_what_was_live_is_served_again_whatever_the_working_tree_holds(make: Make) -> None:
+    repository, name = make("python"), "sales-python"
+    root = repository.root
+    assert mlops(root, "start", name, "--json").error == "not_deployed"
+    assert result(root, "start") == {"started": []}
+    live = release(root, name)
+    before = post(live["url"], {"price": 10})
+
+    assert result(root, "start", name) == {"started": []}
+    result(root, "stop", name)
+    (repository.model_dir(name) / "train.py").write_text("raise SystemExit(1)\n")
+    with socket.create_server(("127.0.0.1", int(live["url"].rpartition(":")[2]))):
+        assert mlops(root, "start", name, "--json").error == "port_in_use"
+    assert result(root, "start") == {"started": [live]}
+    assert post(live["url"], {"price": 10}) == before
+    [row] = result(root, "status")
+    assert (row["version"], row["state"]) == (1, "running")
+    assert mlops(root, "start", "nobody", "--json").error == "unknown_model"
+
+
+LOADS_ONLY = """
+def load_model(directory):
+    return 1
+
+def predict(model, rows):
+    raise ValueError("no")
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"), [("raise SystemExit\n", "start_failed"), (LOADS_ONLY, "probe_failed")]
+)
+def test_a_rollback_to_what_can_not_answer_changes_nothing(
+    make: Make, broken: str, code: str
+) -> None:
+    repository, name = make("python"), "sales-python"
+    root, folder = repository.root, repository.model_dir("sales-python")
+    set_shrinkage(folder, 0.2)
+    release(root, name)
+    old = _bento_of(root, name)
+    set_shrinkage(folder, 0.0)
+    live = release(root, name)
+    answer = post(live["url"], {"price": 10})
+
+    [predict] = old.rglob("predict.py")
+    predict.chmod(0o644)
+    predict.write_text(broken)
+    assert mlops(root, "rollback", name, "--json").error == code
+    assert post(live["url"], {"price": 10}) == answer
+    [row] = result(root, "status")
+    assert (row["version"], row["state"]) == (2, "running")
+
+
+def _bento_of(root: Path, name: str) -> Path:
+    store = root / ".mlops" / "bentoml" / "bentos" / name
+    [version] = [path for path in store.iterdir() if path.is_dir()]
+    return version

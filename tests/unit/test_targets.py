@@ -1,0 +1,73 @@
+"""Processes of the local target: ended politely, and only as hard as it must be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ci.files import write_json
+from ci.repository import Repository
+from ci.targets import local, processes
+from ci.targets.local import Service
+
+# Ends a while after it was told to, and says so.
+SLOW = """
+import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(1)
+    pathlib.Path(sys.argv[1]).write_text("answered")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+pathlib.Path(sys.argv[1] + ".ready").touch()
+time.sleep(60)
+"""
+
+
+def start_slow(folder: Path) -> tuple[int, str, Path]:
+    said = folder / "said"
+    command = [sys.executable, "-c", SLOW, str(said)]
+    pid, started = processes.start(command, {}, folder / "log", folder)
+    while not said.with_suffix(".ready").exists():
+        assert processes.is_running(pid, started), (folder / "log").read_text()
+    return pid, started, said
+
+
+def test_a_process_is_waited_for(tmp_path: Path) -> None:
+    pid, started, said = start_slow(tmp_path)
+    processes.stop(pid, started, 30)
+    assert said.read_text() == "answered"
+    assert not processes.is_running(pid, started)
+
+
+def test_a_process_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    pid, started, said = start_slow(tmp_path)
+    processes.stop(pid, started, 0)
+    assert not processes.is_running(pid, started)
+    assert not said.exists()
+
+
+def test_a_later_process_with_the_same_pid_is_left_alone(tmp_path: Path) -> None:
+    pid, started, _ = start_slow(tmp_path)
+    processes.stop(pid, "1", 0)
+    assert processes.is_running(pid, started)
+    processes.stop(pid, started, 0)
+
+
+def test_a_service_may_take_as_long_as_its_model_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that it has begun get their answer, however long the contract lets them take."""
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0)
+    repository = Repository(tmp_path)
+    pid, started, said = start_slow(tmp_path)
+    service = Service("slow", 1, "slow:1", "1", "", 0, pid, started, "")
+    write_json(local.record_path(repository, "slow"), asdict(service))
+    contract = local.bento_folder(repository, "slow:1") / "src" / "contract.json"
+    contract.parent.mkdir(parents=True)
+    contract.write_text(json.dumps({"serving": {"timeout_seconds": 20}}))
+    assert local.stop(repository, "slow")
+    assert said.read_text() == "answered"
