@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ci.contract.base import Contract, Name, TablePath, Text
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
+from ci.cron import Cron
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
 
 if TYPE_CHECKING:
@@ -80,11 +81,16 @@ class Serving(Contract):
     """Largest body of a request."""
 
 
+def _cron(value: str) -> str:
+    Cron.parse(value)
+    return value
+
+
 class Batch(Contract):
     """What is scored, and when."""
 
-    schedule: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
-    """When it is due: a five-field cron expression in UTC."""
+    schedule: Annotated[str, AfterValidator(_cron)]
+    """When it is due: a five-field cron expression in UTC. It is looked at every six hours."""
     input: TablePath
     """Table to score, relative to the model's folder."""
 

@@ -9,6 +9,7 @@ from ci.reference.commands import commands
 from ci.reference.http import http
 from ci.reference.keys import sections
 from ci.reference.markdown import table
+from ci.reference.workflows import workflows
 
 FOLDER = "docs/reference"
 NOTE = "Written by `python -m ci.reference` from the code; do not edit it by hand."
@@ -21,6 +22,7 @@ def pages() -> dict[str, str]:
         "model-yaml.md": _page("model.yaml", _model()),
         "dataset-yaml.md": _page("dataset.yaml", _dataset()),
         "policies.md": _page("Policies", _policies()),
+        "workflows.md": _page("Workflows", workflows()),
         "http-api.md": _page("The API of a deployed model", http()),
     }
 

@@ -1,0 +1,209 @@
+"""`mlops ci due`, `batch`, `watched`, `drift` and `watchdog`: the steps that the clock starts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ci.cli.options import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.clock.due import Decision
+    from ci.repository import Repository
+
+Asked = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="Only this one, due or not; empty: all.")
+]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the artifacts were put.")]
+NOTHING = "nothing"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this flow's steps to ``app``."""
+    for command in (due, batch, watched, drift, watchdog):
+        app.command()(command)
+    app.command("publish-batch")(publish_batch)
+    app.command("publish-drift")(publish_drift)
+
+
+def due(model: Asked = "") -> None:
+    """Say which models are to be scored now, as the matrix of the jobs that follow."""
+    from ci.clock.due import asked_for, due_models
+    from ci.repository import Repository
+    from ci.state.local import fetch, state_folder
+
+    repository, now = Repository.find(), datetime.now(UTC)
+    fetch(repository)
+    state = state_folder(repository)
+    found = (
+        [asked_for(repository, state, model, now)] if model else due_models(repository, state, now)
+    )
+    _decided("Batch scoring", found)
+
+
+def batch(
+    model: Model,
+    day: Annotated[str, typer.Option(metavar="DATE", help="The day that it is for.")],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write; new.")],
+) -> None:
+    """Score a model's batch input once a version, input and day."""
+    from ci.clock.batch import run_batch
+    from ci.github.workflow import add_summary, inert, set_output
+    from ci.repository import Repository
+    from ci.state.local import state_folder
+
+    repository = Repository.find()
+    wanted = date.fromisoformat(day)
+    with inert():
+        done = run_batch(repository, state_folder(repository), model, wanted, output)
+    if done.parcel:
+        words = f"{done.parcel.rows:,} rows scored by version {done.parcel.version} for {day}"
+    elif done.entry:
+        words = (
+            f"unchanged: version {done.entry.version} scored this input for {day} before "
+            f"({done.entry.asset})"
+        )
+    print(f"{model}: {words}.")
+    add_summary(f"**{model}**: {words}.")
+    set_output("scored", "true" if done.parcel else "false")
+
+
+def publish_batch(folder: Folder) -> None:
+    """Publish what the scoring jobs handed over: release assets, and the ledger."""
+    from ci.assets.github import github_of
+    from ci.clock.publish import publish
+    from ci.github.workflow import add_summary
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    github = github_of(repository)
+    for parcel in _folders(folder):
+        done = publish(repository, github, parcel)
+        entry = done.entry
+        page = f"{github.context.server_url}/{github.context.repository}/releases/tag/{entry.tag}"
+        words = "published" if done.new else "was published before"
+        print(f"{done.model}: {entry.asset} {words}.")
+        add_summary(
+            f"**{done.model}**: {entry.rows:,} rows for {entry.day} by version {entry.version}, "
+            f"[{entry.asset}]({page}) {words}."
+        )
+
+
+def watched(model: Asked = "") -> None:
+    """Say which models are checked for drift, as the matrix of the jobs that follow."""
+    from ci.clock.due import watched_models
+    from ci.repository import Repository
+    from ci.state.local import fetch, state_folder
+
+    repository = Repository.find()
+    fetch(repository)
+    _decided(
+        "Drift", watched_models(repository, state_folder(repository), model, datetime.now(UTC))
+    )
+
+
+def drift(
+    model: Model, output: Annotated[Path, typer.Option(metavar="FOLDER", help="New.")]
+) -> None:
+    """Check a model in production for drift, and put what was found into a folder."""
+    import shutil
+
+    from ci.clock.inputs import ensure_tables
+    from ci.github.workflow import add_summary, inert
+    from ci.monitor import check_drift
+    from ci.report.markdown import plain
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    with inert():
+        ensure_tables(repository, model, [])
+        checked = check_drift(repository, model)
+    output.mkdir(parents=True)
+    for path in (checked.report, checked.plot, checked.report.with_name("drift.json")):
+        shutil.copyfile(path, output / path.name)
+    print(checked.headline)
+    add_summary(f"{'🔴' if checked.alert else '🟢'} {plain(checked.headline, 1000)}")
+
+
+def publish_drift(folder: Folder) -> None:
+    """Open, bring up to date and close the drift issues of the models that were checked."""
+    from ci.assets.github import github_of
+    from ci.github.workflow import add_summary
+    from ci.monitor.issues import keep_issues, read_drift
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    names = repository.model_names()
+    records = [read_drift(each / "drift.json", names) for each in _folders(folder)]
+    github = github_of(repository)
+    owners = {record.model: _asked_people(repository, record.model) for record in records}
+    numbers = keep_issues(github, records, names, owners)
+    listed = ", ".join(f"#{number}" for number in sorted(numbers.values()))
+    said = f"Open drift issues: {listed or 'none'}."
+    print(said)
+    add_summary(said)
+
+
+def watchdog() -> None:
+    """Find schedules that were not kept; keep one issue about them."""
+    from ci.assets.github import github_of
+    from ci.clock.alarm import raise_alarm
+    from ci.clock.watchdog import missed
+    from ci.contract.access import PLATFORM
+    from ci.github.workflow import add_summary
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    github = github_of(repository)
+    found = missed(repository.root, github, datetime.now(UTC))
+    number = raise_alarm(github, found, _people(repository, PLATFORM))
+    said = [f"- {each.workflow} {each.reason}" for each in found] or ["Every schedule is kept."]
+    if number:
+        said.append(f"\nSee issue #{number}.")
+    print("\n".join(said))
+    add_summary("\n".join(said))
+
+
+def _decided(title: str, found: Sequence[Decision]) -> None:
+    from ci.github.workflow import add_summary, set_output
+    from ci.report.markdown import plain, table
+
+    jobs = [
+        {"model": each.model, "language": each.language, "day": each.day.isoformat()}
+        for each in found
+        if each.day is not None
+    ]
+    set_output("matrix", json.dumps({"include": jobs}))
+    set_output("count", str(len(jobs)))
+    for each in found:
+        print(f"{each.model}: {'now' if each.day else NOTHING}: {each.reason}.")
+    rows = [[each.model, "yes" if each.day else "no", plain(each.reason)] for each in found]
+    shown = table(["model", "now", "why"], rows) if rows else "No model asks for it."
+    add_summary(f"### {title}\n\n{shown}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    """What each job handed over; none where no job had anything."""
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _asked_people(repository: Repository, model: str) -> str:
+    from ci.contract.model import load_model_contract
+
+    return _people(repository, load_model_contract(repository, model).owner)
+
+
+def _people(repository: Repository, team: str) -> str:
+    """Who is mentioned for ``team``: a comment that names nobody reaches nobody."""
+    from ci.contract.access import AccessPolicy
+    from ci.contract.policy import load_policy
+
+    members = load_policy(repository, AccessPolicy).team(team).members
+    mentioned = " ".join(f"@{member}" for member in members)
+    return mentioned or f"Team {team} (it has no members in policies/access.yaml)"

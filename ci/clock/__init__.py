@@ -1,0 +1,1 @@
+"""What happens by the clock: batch outputs of due models, and schedules that were missed."""

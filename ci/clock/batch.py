@@ -1,0 +1,89 @@
+"""Scores one model for one day, into a parcel that a job with the right to write publishes."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.clock.inputs import ensure_tables
+from ci.clock.ledger import Entry, read_ledger
+from ci.clock.parcel import PARCEL, PREDICTIONS, Parcel
+from ci.errors import MlopsError
+from ci.files import file_digest, write_json
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    from ci.evaluate.candidate import Servable
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Either a new ``parcel``, or the ``entry`` of the ledger that says it was done before."""
+
+    parcel: Parcel | None
+    entry: Entry | None
+
+
+def run_batch(repository: Repository, state: Path, name: str, day: date, folder: Path) -> Batch:
+    """Score the batch input of ``name`` with the version in production, for ``day``.
+
+    Writes `parcel.json` and the predictions into the new ``folder``, and nothing where the ledger
+    in ``state`` knows the same version, input and day.
+
+    Raises:
+        MlopsError: ``not_deployed``, ``no_batch``, what the pipeline or the runner says.
+    """
+    from ci.score.score import score_with
+
+    servable = _champion(repository, name)
+    # What the version in production was released with decides, as it does for its API.
+    batch = servable.contract.batch
+    if batch is None or servable.version is None:
+        raise MlopsError("no_batch", f"Version {servable.version} of {name} has no key batch.")
+    (source,) = ensure_tables(repository, name, [batch.input])
+    digest = file_digest(source)
+    known = read_ledger(state, name).find(servable.version, digest, day)
+    if known is not None:
+        return Batch(None, known)
+    folder.mkdir(parents=True)
+    log = repository.state_dir / "logs" / f"batch-{name}.log"
+    plain = folder / "predictions.csv"
+    scored = score_with(servable, source, plain, log)
+    packed = _pack(plain, folder / PREDICTIONS)
+    parcel = Parcel(
+        model=name,
+        version=servable.version,
+        day=day,
+        input=digest,
+        rows=scored.rows,
+        digest=file_digest(packed),
+    )
+    write_json(folder / PARCEL, parcel.model_dump(mode="json"))
+    return Batch(parcel, None)
+
+
+def _champion(repository: Repository, name: str) -> Servable:
+    from ci.registry.champion import champion
+    from ci.release.operate import not_deployed
+
+    servable = champion(repository, name)
+    if servable is None:
+        raise not_deployed(name)
+    return servable
+
+
+def _pack(plain: Path, packed: Path) -> Path:
+    """The same content makes the same file: no time and no name is in it."""
+    with (
+        plain.open("rb") as source,
+        packed.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as target,
+    ):
+        shutil.copyfileobj(source, target, 1 << 20)
+    plain.unlink()
+    return packed
