@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date  # noqa: TC003 (pydantic reads it)
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, StringConstraints
 
 from ci.contract.base import Contract, Name
 from ci.errors import MlopsError
@@ -15,17 +17,19 @@ if TYPE_CHECKING:
 
 PARCEL = "parcel.json"
 PREDICTIONS = "predictions.csv.gz"
+Count = Annotated[int, Field(ge=0)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Parcel(Contract):
     """What was scored: ``input`` and ``digest`` are SHA-256 of the table and of the predictions."""
 
     model: Name
-    version: int
+    version: Count
     day: date
-    input: str
-    rows: int
-    digest: str
+    input: Digest
+    rows: Count
+    digest: Digest
 
     @property
     def tag(self) -> str:

@@ -13,7 +13,7 @@ from ci.reference.markdown import table
 FOLDER = Path(ci.__file__).parents[1] / ".github" / "workflows"
 BEGIN = (
     "A workflow's file holds triggers, order and permissions; each of its steps is one command of "
-    "`mlops ci`. Nothing is permitted unless a job names it. Times are UTC."
+    "the [command line](cli.md). Nothing is permitted unless a job names it. Times are UTC."
 )
 EVENTS = {
     "pull_request": "a pull request",
