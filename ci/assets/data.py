@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.assets.objects import DIRECTORY
 from ci.console import step
 from ci.errors import MlopsError
 from ci.github import releases
@@ -80,10 +81,12 @@ class DataStore:
     def store(self, files: dict[str, Path], commit: str) -> list[str]:
         """Add objects (digest → file) that are not stored yet; returns what was added.
 
+        A directory comes after its files, so that one that is stored is whole.
+
         Raises:
             MlopsError: ``too_large`` for an object over 2 GiB, or what GitHub says.
         """
-        added = [md5 for md5 in sorted(files) if not self.has(md5)]
+        added = [md5 for md5 in sorted(files, key=_directories_last) if not self.has(md5)]
         for md5 in added:
             self._add(md5, files[md5], commit)
         return added
@@ -110,6 +113,10 @@ class DataStore:
             tag = self._tag()
             self._releases.append(releases.create(self._github, tag, commit, tag, NOTE))
         return self._releases[-1]
+
+
+def _directories_last(md5: str) -> tuple[bool, str]:
+    return md5.endswith(DIRECTORY), md5
 
 
 def _packed(file: Path, folder: Path) -> Path:

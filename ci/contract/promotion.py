@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ci.contract.base import Contract, Name, Text
 from ci.contract.policy import Policy
+from ci.files import read_yaml_quickly
 
 if TYPE_CHECKING:
     from ci.repository import Repository
@@ -102,6 +103,22 @@ class Waiver(Contract):
     """The last day on which it holds."""
 
 
+class Approvals(Contract):
+    """Who must have approved a change of a model before it is released.
+
+    Reviews of the pull request's author, of those who wrote a part of it, and of people who may
+    not write to the repository never count. A request for changes by somebody who may write blocks.
+    Where nobody else may write to the repository, nobody is asked.
+    """
+
+    required: Annotated[int, Field(ge=0, le=6)] = 1
+    """How many people must have approved; fewer where fewer others may write."""
+    team: Name | None = None
+    """A team of policies/access.yaml; only its members' approvals count. null: anybody's."""
+    dismiss_stale: bool = True
+    """Whether an approval ends with the next push to the pull request."""
+
+
 class PromotionPolicy(Policy):
     """The whole of `policies/promotion.yaml`."""
 
@@ -113,6 +130,8 @@ class PromotionPolicy(Policy):
     """Model name to the rules whose settings differ, each rule as a whole."""
     waivers: list[Waiver] = []
     """Rules that a model may break for a while."""
+    approvals: Approvals = Approvals()
+    """Who must have approved a change before it is released."""
 
     def limits(self, model: str) -> Limits:
         """The settings that hold for ``model``."""
@@ -132,7 +151,17 @@ class PromotionPolicy(Policy):
         names = repository.model_names()
         places: list[tuple[Key, str]] = [(("models", name), name) for name in self.models]
         places += [(("waivers", i, "model"), w.model) for i, w in enumerate(self.waivers)]
-        return [(key, _unknown_model(name, names)) for key, name in places if name not in names]
+        found = [(key, _unknown_model(name, names)) for key, name in places if name not in names]
+        return [*found, *self._unknown_team(repository)]
+
+    def _unknown_team(self, repository: Repository) -> list[tuple[Key, str]]:
+        if self.approvals.team is None:
+            return []
+        access = read_yaml_quickly(repository.policies_dir / "access.yaml")
+        if self.approvals.team in (access.get("teams") or {}):
+            return []
+        text = f"there is no team {self.approvals.team!r} in policies/access.yaml"
+        return [(("approvals", "team"), text)]
 
 
 def _unknown_model(name: str, names: list[str]) -> str:

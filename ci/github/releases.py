@@ -30,6 +30,34 @@ def all_releases(github: GitHub) -> Iterator[Release]:
     return github.paginate(f"{github.repo}/releases")
 
 
+def draft(github: GitHub, tag: str, commit: str, name: str, body: str) -> Release:
+    """A release of ``tag`` that nobody sees yet; where the tag has one, draft or not, that one."""
+    found = by_tag(github, tag) or _draft_of(github, tag)
+    if found is not None:
+        return found
+    asked = {"tag_name": tag, "target_commitish": commit, "name": name, "body": body, "draft": True}
+    made: Release = github.post(f"{github.repo}/releases", asked)
+    return made
+
+
+def _draft_of(github: GitHub, tag: str) -> Release | None:
+    """A draft has no tag yet, so that it is found among all releases only."""
+    found = (each for each in all_releases(github) if each["draft"] and each["tag_name"] == tag)
+    return next(found, None)
+
+
+def publish(github: GitHub, release: Release, commit: str, body: str) -> Release:
+    """Show a drafted release to everybody, with this text, and tag ``commit``."""
+    asked = {"draft": False, "target_commitish": commit, "body": body, "make_latest": "true"}
+    shown: Release = github.patch(f"{github.repo}/releases/{release['id']}", asked)
+    return shown
+
+
+def remove_asset(github: GitHub, asset: Asset) -> None:
+    """Take an asset out of its release."""
+    github.delete(f"{github.repo}/releases/assets/{asset['id']}")
+
+
 def create(
     github: GitHub, tag: str, commit: str, name: str, body: str, *, latest: bool = False
 ) -> Release:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ci.registry.store import artifact_location, client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow import MlflowClient
 
     from ci.pipeline.candidate import Candidate
@@ -16,11 +18,16 @@ if TYPE_CHECKING:
 VALUE_LIMIT = 500
 
 
-def log_run(repository: Repository, candidate: Candidate, determinants: dict[str, str]) -> str:
+def log_run(
+    repository: Repository,
+    candidate: Candidate,
+    determinants: dict[str, str],
+    lineage: Mapping[str, str] | None = None,
+) -> str:
     """Write ``candidate`` as a finished MLflow run of the experiment named after its model.
 
     ``determinants`` (path or word → digest) are kept as tags, so that a run names its data, its
-    code and its parameters. Returns the run's id.
+    code and its parameters; ``lineage`` are further tags. Returns the run's id.
     """
     from mlflow.entities import Metric, Param, RunTag
 
@@ -36,7 +43,9 @@ def log_run(repository: Repository, candidate: Candidate, determinants: dict[str
         run_id,
         metrics=[Metric(key, value, now, 0) for key, value in candidate.metrics.items()],
         params=[Param(key, value) for key, value in _flat(candidate.params).items()],
-        tags=[RunTag(key, value) for key, value in _tags(candidate, determinants).items()],
+        tags=[
+            RunTag(*tag) for tag in {**_tags(candidate, determinants), **(lineage or {})}.items()
+        ],
     )
     mlflow.set_terminated(run_id, "FINISHED", now)
     return run_id

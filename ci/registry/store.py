@@ -28,8 +28,13 @@ def client(repository: Repository) -> MlflowClient:
     return MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or default)
 
 
+def has_server() -> bool:
+    """Whether ``MLFLOW_TRACKING_URI`` names a server."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI"))
+
+
 def artifact_location(repository: Repository) -> str | None:
     """Where run artifacts go; a named server decides for itself."""
-    if os.environ.get("MLFLOW_TRACKING_URI"):
+    if has_server():
         return None
     return (repository.state_dir / "mlartifacts").as_uri()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci.registry.store import client
+from ci.registry.store import client, has_server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -31,14 +33,28 @@ class Version:
     git_commit: str | None
 
 
-def register(repository: Repository, wanted: Version) -> Version:
-    """Register ``wanted`` (its number is ignored) unless its Bento digest is registered already."""
+def by_digest(repository: Repository, name: str, digest: str) -> Version | None:
+    """The version whose Bento has ``digest``, or None."""
+    for known in client(repository).search_model_versions(f"name = '{name}'"):
+        if known.tags.get("digest") == digest:
+            return _version(known)
+    return None
+
+
+def register(
+    repository: Repository, wanted: Version, lineage: Mapping[str, str] | None = None
+) -> Version:
+    """Register ``wanted`` (its number is ignored) unless its Bento digest is registered already.
+
+    ``lineage`` are further tags; the tags of a version never change afterwards.
+    """
     mlflow = client(repository)
     _ensure_model(mlflow, wanted.model)
-    for known in mlflow.search_model_versions(f"name = '{wanted.model}'"):
-        if known.tags.get("digest") == wanted.digest:
-            return _version(known)
+    known = by_digest(repository, wanted.model, wanted.digest)
+    if known is not None:
+        return known
     tags = {
+        **(lineage or {}),
         "fingerprint": wanted.fingerprint,
         "bento": wanted.bento,
         "digest": wanted.digest,
@@ -51,7 +67,7 @@ def register(repository: Repository, wanted: Version) -> Version:
 
 def by_alias(repository: Repository, name: str, alias: str) -> Version | None:
     """The version that ``alias`` points to, or None."""
-    if not (repository.state_dir / "mlflow.db").exists() and not _has_server():
+    if not (repository.state_dir / "mlflow.db").exists() and not has_server():
         return None  # nothing was ever registered: do not create a database to find that out
     return _by_alias(client(repository), name, alias)
 
@@ -98,9 +114,3 @@ def _version(found: ModelVersion) -> Version:
         digest=found.tags["digest"],
         git_commit=found.tags.get("git_commit"),
     )
-
-
-def _has_server() -> bool:
-    import os
-
-    return bool(os.environ.get("MLFLOW_TRACKING_URI"))

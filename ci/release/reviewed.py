@@ -34,27 +34,28 @@ VERDICT_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What main asks for now: the model's fingerprint there, and the version in production."""
+    """What main asks for: the model's fingerprint in its checkout, and today's champion."""
 
     model: str
-    fingerprint: str
+    source: str
     champion_version: int | None
     champion_fingerprint: str | None
 
     @classmethod
-    def of(cls, model: str, fingerprint: str, champion: Servable | None) -> Wanted:
+    def of(cls, model: str, source: str, champion: Servable | None) -> Wanted:
         """The same, given the champion."""
         if champion is None:
-            return cls(model, fingerprint, None, None)
-        return cls(model, fingerprint, champion.version, champion.fingerprint)
+            return cls(model, source, None, None)
+        return cls(model, source, champion.version, champion.fingerprint)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A reviewed candidate: its unpacked Bento in ``bento``, its rows in ``holdout``."""
+    """A reviewed candidate: its handover's ``folder``, its Bento unpacked, its holdout as CSV."""
 
     pull: int
     manifest: Manifest
+    folder: Path
     digest: str
     bento: Path
     holdout: Path
@@ -129,7 +130,7 @@ def _judged(reviewed: Reviewed, wanted: Wanted) -> ReviewedModel:
     judged = next((each for each in reviewed.models if each.model == wanted.model), None)
     if judged is None or judged.bento_digest is None:
         raise NotTakenError("its verdict names no candidate of this model")
-    if judged.fingerprint != wanted.fingerprint:
+    if judged.source != wanted.source:
         raise NotTakenError("main is not what was judged: something else was merged, too")
     if (judged.champion_version, judged.champion_fingerprint) != (
         wanted.champion_version,
@@ -168,7 +169,7 @@ def _handover(github: GitHub, reviewed: Reviewed, judged: ReviewedModel, scratch
             raise NotTakenError("its holdout is not the one that was judged")
     except MlopsError as error:
         raise NotTakenError(f"its handover can't be taken ({error.message})") from None
-    return Taken(reviewed.pull, manifest, digest, bento, holdout)
+    return Taken(reviewed.pull, manifest, handover.folder, digest, bento, holdout)
 
 
 def _bento(archive: Path, folder: Path) -> tuple[Path, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ci.contract.base import Contract, Name
-from ci.errors import MlopsError
 from ci.files import read_json, write_json
-from ci.gate.verdict import Verdict
-from ci.handover.manifest import Commit, Digests, Fingerprint, Sha256, Trained
+from ci.gate.verdict import Verdict  # noqa: TC001 (pydantic reads these at run time)
+from ci.handover.manifest import Commit, Digests, Fingerprint, Sha256, Trained  # noqa: TC001
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ci.errors import MlopsError
 
 RECORD = "staged.json"
 FAILURE = "failure.json"
@@ -22,7 +25,7 @@ class Staged(Contract):
 
     ``source`` is the fingerprint of main's checkout; ``determinants`` are all digests that the
     candidate follows from; ``data`` is DVC's digest of each file of its datasets; ``why`` says
-    why the reviewed candidate was not taken, where it was not.
+    why the reviewed candidate was not taken, where it was not. The seconds are of single rows.
     """
 
     model: Name
@@ -39,6 +42,8 @@ class Staged(Contract):
     candidate: Literal["reviewed", "trained again"]
     why: str | None
     pull: int | None
+    median_seconds: float
+    slowest_seconds: float
 
 
 class Failed(Contract):

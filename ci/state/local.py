@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.files import file_digest, read_json, write_json
+from ci.registry.store import has_server
+from ci.repository import Repository
 from ci.state.branch import StateBranch
 
 if TYPE_CHECKING:
-    from ci.repository import Repository
+    from collections.abc import Iterator
 
 REGISTRY = "mlflow.db"
 
@@ -48,7 +49,7 @@ def take_registry(repository: Repository) -> bool:
     """
     source = state_folder(repository) / REGISTRY
     own, mark = repository.state_dir / REGISTRY, repository.state_dir / "registry.json"
-    if os.environ.get("MLFLOW_TRACKING_URI") or not source.is_file():
+    if has_server() or not source.is_file():
         return True
     if own.exists() and (read_json(mark) or {}).get("sha256") != file_digest(own):
         return False
@@ -66,3 +67,20 @@ def copy_database(source: Path, target: Path) -> None:
             with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(copy)) as new:
                 old.backup(new)
             copy.replace(target)
+
+
+@contextmanager
+def registry_of(state: Path) -> Iterator[Repository]:
+    """A place from which the registry functions see the registry in the folder ``state``.
+
+    What they do to it is put back at the end, if nothing failed. MLflow keeps files open for as
+    long as the process lives, so that each time has a place of its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-registry-") as directory:
+        place = Repository(Path(directory))
+        own = place.state_dir / REGISTRY
+        if not has_server():
+            copy_database(state / REGISTRY, own)
+        yield place
+        if not has_server():
+            copy_database(own, state / REGISTRY)

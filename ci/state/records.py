@@ -63,11 +63,15 @@ class Pin(Contract):
 
 
 class Deployed(Contract):
-    """The last commit of main that a deployment has dealt with; ``owed`` did not get through."""
+    """The last commit of main that a deployment has dealt with.
+
+    ``owed`` maps each model that was never released, though it should have been, to the commit
+    before its change.
+    """
 
     commit: str
     at: str
-    owed: list[str]
+    owed: dict[str, str]
 
 
 def released(folder: Path, model: str) -> Release | None:

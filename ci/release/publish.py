@@ -1,0 +1,193 @@
+"""Releasing: registered in MLflow, its Bento a release asset, and in production in the state.
+
+The order is what makes a cut-off harmless: drafted and uploaded first, then the push to the state
+branch, which alone decides, then shown. Whatever is missing after a cut-off the next run does.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.assets.bentos import RECORD as RELEASE_RECORD
+from ci.assets.bentos import asset_name, is_whole, tag_name
+from ci.assets.data import DataStore
+from ci.console import step
+from ci.errors import MlopsError
+from ci.files import write_json
+from ci.github import releases
+from ci.package.archive import unpack
+from ci.registry.runs import log_run
+from ci.registry.store import has_server
+from ci.registry.versions import STAGING, Version, by_digest, promote, register, set_alias
+from ci.release.due import holds
+from ci.release.notes import notes
+from ci.release.staged import BENTO, OBJECTS, Staged
+from ci.state.branch import StateBranch
+from ci.state.local import registry_of
+from ci.state.records import Release, lift_pin, pin, put_in_production, released
+
+if TYPE_CHECKING:
+    from ci.github.client import GitHub
+    from ci.release.approvals import Approval
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Released:
+    """A version that is in production now, and where GitHub shows it."""
+
+    release: Release
+    url: str
+
+
+def publish(
+    repository: Repository,
+    github: GitHub,
+    staged: Staged,
+    folder: Path,
+    approval: Approval,
+) -> Released:
+    """Release what was staged in ``folder``.
+
+    Raises:
+        MlopsError: ``damaged_bento``, ``overtaken``, ``state_busy`` or what GitHub and MLflow say.
+            State, aliases and published releases are then as they were.
+    """
+    _require_whole(staged, folder)
+    with step(f"{staged.model}: storing the data that it comes from"):
+        files = {path.name: path for path in sorted((folder / OBJECTS).glob("*"))}
+        DataStore(github).store(files, staged.commit)
+
+    def change(state: Path) -> Release:
+        _require_current(repository, state, staged)
+        with registry_of(state) as registry:
+            release = _registered(registry, github, staged, approval)
+            _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
+            if not has_server():
+                move_aliases(registry, release)
+        put_in_production(state, release)
+        lift_pin(state, staged.model)
+        return release
+
+    with step(f"{staged.model}: registering and releasing"):
+        message = f"Release {staged.model} from {staged.commit[:10]}"
+        release = StateBranch(repository.root).update(message, change)
+        if has_server():  # a server can't be moved with the push, so it is moved after it
+            move_aliases(repository, release)
+        url = show(github, release, notes(release, staged, approval, github))
+    return Released(release, url)
+
+
+def show(github: GitHub, release: Release, text: str) -> str:
+    """Publish the drafted GitHub release of a version; returns its address."""
+    made = releases.draft(github, release.tag, release.commit, release.tag, text)
+    if made["draft"]:
+        made = releases.publish(github, made, release.commit, text)
+    return str(made["html_url"])
+
+
+def _require_whole(staged: Staged, folder: Path) -> None:
+    """The Bento that is uploaded is the one that was judged and asked."""
+    with tempfile.TemporaryDirectory(prefix="mlops-bento-") as directory:
+        bento = Path(directory, "bento")
+        unpack(folder / BENTO, bento)
+        whole = is_whole(bento, staged.digest)
+    passed = staged.verdict.verdict == "pass" and not staged.verdict.failed()
+    same = staged.verdict.fingerprint == staged.trained.fingerprint
+    if not (
+        whole and passed and same and staged.bento == f"{staged.model}:{staged.trained.fingerprint}"
+    ):
+        raise MlopsError(
+            "damaged_bento",
+            f"The Bento of {staged.model} is not the one that passed the gate; run deploy.yml "
+            "again.",
+        )
+
+
+def _require_current(repository: Repository, state: Path, staged: Staged) -> None:
+    """What was judged still stands against what is in production, and nothing was pinned since."""
+    live, pinned = released(state, staged.model), pin(state, staged.model)
+    version = live.version if live else None
+    if version != staged.champion_version or (pinned and holds(repository, pinned)):
+        raise MlopsError(
+            "overtaken",
+            f"{staged.model} was rolled back or released by somebody else while this deployment "
+            "ran; nothing was changed. Run deploy.yml again to judge it against what is live now.",
+        )
+
+
+def move_aliases(registry: Repository, release: Release) -> None:
+    """Point MLflow's aliases at what is in production according to the state."""
+    set_alias(registry, release.model, STAGING, release.version)
+    promote(registry, release.model, release.version)
+
+
+def _registered(
+    registry: Repository, github: GitHub, staged: Staged, approval: Approval
+) -> Release:
+    """The version of the staged candidate, registered unless its Bento was before."""
+    lineage = {
+        "source_run_id": staged.trained.run_id,
+        "verdict": staged.verdict.verdict,
+        "source": staged.source,
+        "approvers": ", ".join(approval.approvers) or "nobody",
+        "pull": str(staged.pull or "none"),
+        "workflow_run": github.context.run_url,
+    }
+    known = by_digest(registry, staged.model, staged.digest)
+    if known is None:
+        candidate = staged.trained.candidate()
+        run_id = log_run(registry, candidate, dict(staged.determinants), lineage)
+        known = register(registry, _wanted(staged, run_id), lineage)
+    return Release(
+        model=staged.model,
+        version=known.version,
+        fingerprint=staged.trained.fingerprint,
+        source=staged.source,
+        bento=staged.bento,
+        digest=staged.digest,
+        tag=tag_name(staged.model, known.version),
+        asset=asset_name(staged.model, staged.trained.fingerprint),
+        commit=staged.commit,
+        pull=staged.pull,
+        approvers=approval.approvers,
+        candidate=staged.candidate,
+        run_id=known.run_id,
+        source_run_id=staged.trained.run_id,
+        trained_at=staged.trained.trained_at,
+        released_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        workflow_run=github.context.run_url,
+        data=staged.data,
+    )
+
+
+def _wanted(staged: Staged, run_id: str) -> Version:
+    return Version(
+        model=staged.model,
+        version=0,
+        fingerprint=staged.trained.fingerprint,
+        run_id=run_id,
+        bento=staged.bento,
+        digest=staged.digest,
+        git_commit=staged.commit,
+    )
+
+
+def _upload(github: GitHub, release: Release, bento: Path, text: str) -> None:
+    """Draft the GitHub release with its Bento and record; what is there already stays."""
+    made = releases.draft(github, release.tag, release.commit, release.tag, text)
+    if not made["draft"]:
+        return  # released before, and a rollback or a revert comes back to it
+    there = releases.all_assets(github, made)
+    for name in (RELEASE_RECORD, release.asset):
+        if name in there:  # left by a run that was cut off
+            releases.remove_asset(github, there[name])
+    with tempfile.TemporaryDirectory(prefix="mlops-release-") as directory:
+        record = Path(directory, RELEASE_RECORD)
+        write_json(record, release.model_dump(mode="json"))
+        releases.upload_asset(github, made, release.asset, bento)
+        releases.upload_asset(github, made, RELEASE_RECORD, record)
