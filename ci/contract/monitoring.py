@@ -33,7 +33,8 @@ class AlertRule(Contract):
     """When a drift check is an alert."""
 
     chunks: Count = 2
-    """A column raises an alert if it is over its threshold in this many chunks."""
+    """A column raises an alert if it is over its threshold in this many chunks (in all of them,
+    where the analysis period has fewer)."""
     of: Count = 3
     """… out of this many chunks in a row, so that one noisy chunk wakes nobody."""
     features: Count = 1

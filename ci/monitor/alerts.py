@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ci.monitor.measures import chunk_ends, chunk_order
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ci.contract.monitoring import AlertRule
     from ci.monitor.measures import Measure
@@ -31,13 +33,18 @@ class Signal:
 
 
 def signals(measures: Sequence[Measure], rule: AlertRule) -> list[Signal]:
-    """One signal a (name, method), alerts first, then as found."""
+    """One signal a (name, method), alerts first, then as found.
+
+    Where the period has fewer chunks than the rule asks for, all of them must be over.
+    """
+    wanted = min(rule.chunks, len({measure.chunk for measure in measures}))
+    reachable = rule.model_copy(update={"chunks": wanted})
     found = []
     for (name, method), group in groupby(measures, key=lambda m: (m.name, m.method)):
         rows = list(group)
         worst = max(rows, key=excess)
         over = [row.chunk for row in rows if row.alert]
-        alert = enough_in_a_row([row.alert for row in rows], rule)
+        alert = enough_in_a_row([row.alert for row in rows], reachable)
         signal = Signal(name, method, worst.value, _threshold(worst), worst.chunk, over, alert)
         found.append(signal)
     return sorted(found, key=lambda signal: not signal.alert)
@@ -98,24 +105,45 @@ def is_alert(found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule)
     return bool(worse) or len(drifted) >= rule.features
 
 
-def headline(model: str, found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule) -> str:
-    """The check in one sentence."""
+def headline(
+    model: str,
+    found: Sequence[Signal],
+    worse: Sequence[Measure],
+    rule: AlertRule,
+    unmeasured: Collection[str] = (),
+) -> str:
+    """The check in one sentence; ``unmeasured`` columns do not count as quiet."""
     names = list(dict.fromkeys(signal.name for signal in found if signal.alert))
-    watched = len({signal.name for signal in found})
+    watched = len({signal.name for signal in found} - set(unmeasured) | set(names))
     parts = []
     if worse:
-        weeks = ", ".join(measure.chunk.split("/")[0] for measure in worse)
+        weeks = ", ".join(chunk_ends(measure.chunk)[0] for measure in worse)
         change = max(abs(_change(measure)) for measure in worse)
         parts.append(
             f"its {worse[0].name} was up to {change:.0%} worse than usual (chunks from {weeks})"
         )
     if len(names) >= rule.features:
-        over = [chunk for signal in found if signal.alert for chunk in signal.chunks_over]
-        when = f"between {min(over).split('/')[0]} and {max(over).split('/')[-1]}"
+        over = {chunk for signal in found if signal.alert for chunk in signal.chunks_over}
+        first, last = min(over, key=chunk_order), max(over, key=chunk_order)
+        when = f"between {chunk_ends(first)[0]} and {chunk_ends(last)[1]}"
         parts.append(f"{', '.join(names)} drifted ({len(names)} of {watched} columns), {when}")
     if parts:
         return f"Alert for {model}: {'; '.join(parts)}."
     if names:
         few = f"{', '.join(names)} drifted, fewer columns than the policy's {rule.features}"
         return f"No alert for {model}: {few}."
-    return f"No alert for {model}: none of its {watched} measured columns drifted."
+    if not watched:
+        return f"No alert for {model}, but nothing was looked at: no column could be measured."
+    quiet = f"No alert for {model}: none of its {watched} measured columns drifted"
+    return f"{quiet}{_briefly(found, rule)}."
+
+
+def _briefly(found: Sequence[Signal], rule: AlertRule) -> str:
+    """Which columns were over their threshold, but not for long enough to be an alert."""
+    names = list(dict.fromkeys(signal.name for signal in found if signal.chunks_over))
+    if not names:
+        return ""
+    return (
+        f" for long enough ({', '.join(names)} over the threshold in fewer than {rule.chunks} of "
+        f"{rule.of} chunks in a row)"
+    )

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist."""
+    """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist.
+
+    ``worse`` are the chunks whose realised metric is an alert.
+    """
 
     model: str
     version: int | None
@@ -33,6 +36,7 @@ class Checked:
     features: list[Signal]
     unmeasured: list[Unmeasured]
     performance: dict[str, list[Measure]]
+    worse: list[Measure]
     performance_note: str | None
     report: Path
     plot: Path
@@ -132,10 +136,13 @@ def _conclude(
         model=name,
         version=servable.version,
         alert=is_alert(features, worse, policy.alert),
-        headline=headline(name, features, worse, policy.alert),
+        headline=headline(
+            name, features, worse, policy.alert, [c for u in found.unmeasured for c in u.columns]
+        ),
         features=features,
         unmeasured=found.unmeasured,
         performance=found.performance,
+        worse=worse,
         performance_note=found.performance_note,
         report=folder / "drift.html",
         plot=folder / "drift.png",

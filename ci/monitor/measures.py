@@ -39,6 +39,29 @@ class Measure:
     alert: bool
 
 
+def chunk_of(rules: Monitoring, table: pd.DataFrame) -> Any:
+    """The chunk of each row, named as NannyML names it."""
+    if isinstance(rules.chunk, int):
+        size, rows = rules.chunk, len(table)
+        starts = [row // size * size for row in range(rows)]
+        return [f"[{start}:{min(start + size, rows) - 1}]" for start in starts]
+    return table[rules.timestamp].dt.to_period(PERIODS[rules.chunk]).astype(str)
+
+
+def chunk_ends(chunk: str) -> tuple[str, str]:
+    """The first and the last day of a chunk, or its first and last row below the header."""
+    if chunk.startswith("["):
+        first, last = (int(row) + 1 for row in chunk.strip("[]").split(":"))
+        return f"row {first}", f"row {last}"
+    begin, _, end = chunk.partition("/")
+    return begin, end or begin
+
+
+def chunk_order(chunk: str) -> tuple[int, str]:
+    """What sorts chunks in time."""
+    return (int(chunk[1:].partition(":")[0]), "") if chunk.startswith("[") else (0, chunk)
+
+
 def chunking(rules: Monitoring) -> dict[str, Any]:
     """How NannyML is told about timestamps and chunks."""
     if isinstance(rules.chunk, int):
@@ -52,6 +75,11 @@ class Unmeasured:
 
     name: str
     reason: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of ``name``."""
+        return self.name.split(", ")
 
 
 def univariate(
@@ -91,8 +119,9 @@ def quality(contract: ModelContract, rules: Monitoring, periods: Periods) -> lis
     """Share of missing values of each input, and of categories that the reference never had."""
     import nannyml
 
+    # A column that became empty has no distribution any more, but it did change.
+    nullable = [name for name, column in contract.input.items() if column.nullable]
     inputs = [name for name in _signals(contract, periods) if name in contract.input]
-    nullable = [name for name in inputs if contract.input[name].nullable]
     texts = [name for name in inputs if contract.input[name].type == "string"]
     found: list[Measure] = []
     for names, calculator, method in (

@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import PERIODS, Measure, chunking, measures_in
+from ci.monitor.measures import Measure, chunk_of, chunking, measures_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,10 @@ def performance(
     target = str(rules.target)
     reference = _labelled(contract, target, periods.reference)
     analysis = _with_class(contract, periods.analysis)
-    found = {"estimated": _estimated(contract, rules, reference, analysis), "realised": []}
+    realised = []
     if target in analysis.columns and analysis[target].notna().any():
-        known = _labelled(contract, target, analysis)
-        found["realised"] = _realised(contract, rules, reference, known)
-    return found
+        realised = _realised(contract, rules, reference, _labelled(contract, target, analysis))
+    return {"estimated": _estimated(contract, rules, reference, analysis), "realised": realised}
 
 
 def note(contract: ModelContract, rules: Monitoring) -> str | None:
@@ -91,21 +90,12 @@ def _values(
     if target not in table.columns:
         return
     known = table[table[target].notna()].rename(columns={target: contract.evaluation.target})
-    for chunk, rows in known.groupby(_chunks(rules, known), sort=True):
+    for chunk, rows in known.groupby(chunk_of(rules, known), sort=False):
         truth = truth_of(contract, rows, f"models/{contract.name}: monitoring period")
         guess = guess_of(contract, {name: rows[name].tolist() for name in contract.output})
         value = value_of(OURS[contract.evaluation.metric].measure(truth, guess), len(rows))
         if math.isfinite(value):
             yield str(chunk), value
-
-
-def _chunks(rules: Monitoring, table: pd.DataFrame) -> Any:
-    """The chunk of each row, named as NannyML names it."""
-    if isinstance(rules.chunk, int):
-        import numpy as np
-
-        return np.arange(len(table)) // rules.chunk
-    return table[rules.timestamp].dt.to_period(PERIODS[rules.chunk])
 
 
 def _labelled(contract: ModelContract, target: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
+from ci.monitor.measures import chunk_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ci.evaluate.candidate import Servable
 
 LEAST_REFERENCE_ROWS = 100
+LEAST_REFERENCE_CHUNKS = 3
+LEAST_ANALYSIS_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,32 @@ def read_periods(servable: Servable, rules: Monitoring, folder: Path, log: Path)
     """
     reference = _read(servable, rules, folder / rules.reference, log)
     analysis = _read(servable, rules, folder / rules.analysis, log)
-    if len(reference) < LEAST_REFERENCE_ROWS:
-        problem = f"has {len(reference)} rows; a reference needs at least {LEAST_REFERENCE_ROWS}"
-        raise _bad(servable.contract, rules.reference, problem)
+    contract = servable.contract
+    for file, table, least in (
+        (rules.reference, reference, LEAST_REFERENCE_ROWS),
+        (rules.analysis, analysis, LEAST_ANALYSIS_ROWS),
+    ):
+        if len(table) < least:
+            raise _bad(contract, file, f"has {len(table)} rows; it needs at least {least}")
+    _require_thresholds(contract, rules, reference)
     return Periods(reference, analysis)
+
+
+def _require_thresholds(
+    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame
+) -> None:
+    """Refuse a reference from which nothing tells what is usual."""
+    chunks = len(set(chunk_of(rules, reference)))
+    if chunks < LEAST_REFERENCE_CHUNKS:
+        problem = (
+            f"has {chunks} of the chunks that monitoring.chunk asks for ({rules.chunk}), and what "
+            f"is usual needs at least {LEAST_REFERENCE_CHUNKS}"
+        )
+        raise _bad(contract, rules.reference, problem)
+    target = rules.target
+    if target and (target not in reference or reference[target].isna().all()):
+        problem = f"has no value in {target}, which model.yaml names as monitoring.target"
+        raise _bad(contract, rules.reference, problem)
 
 
 def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.DataFrame:

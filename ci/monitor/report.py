@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ci.evaluate.metrics import METRICS
 from ci.files import write_whole
 from ci.monitor.alerts import excess
-from ci.monitor.measures import SHARES
+from ci.monitor.measures import SHARES, chunk_ends, chunk_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,13 +63,13 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
 
     names = [_label(signal) for signal in checked.features]
     keys = [(s.name, s.method) for s in checked.features]
-    chunks = sorted({measure.chunk for measure in measures})
+    chunks = sorted({measure.chunk for measure in measures}, key=chunk_order)
     found = {(m.name, m.method, m.chunk): m for m in measures}
     cells = [[found.get((*key, chunk)) for chunk in chunks] for key in keys]
     figure = go.Figure(
         go.Heatmap(
             z=[[None if m is None else min(excess(m), 2.0) for m in row] for row in cells],
-            x=[chunk.split("/")[0] for chunk in chunks],
+            x=[chunk_ends(chunk)[0] for chunk in chunks],
             y=names,
             text=[
                 ["" if m is None or m.value is None else f"{m.value:.2g}" for m in row]
@@ -92,7 +92,7 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
         template="plotly_white",
         height=190 + 34 * len(names),
         yaxis={"autorange": "reversed", "automargin": True},
-        xaxis={"title": "period that begins on", "type": "category"},
+        xaxis={"title": "chunk that begins on", "type": "category"},
     )
     return figure
 
@@ -110,7 +110,7 @@ def _performance(checked: Checked) -> Any | None:
         return None
     figure = go.Figure()
     for kind, rows in lines.items():
-        x = [row.chunk.split("/")[0] for row in rows]
+        x = [chunk_ends(row.chunk)[0] for row in rows]
         figure.add_scatter(x=x, y=[row.value for row in rows], name=kind, mode="lines+markers")
     first = next(iter(lines.values()))
     for edge in (first[0].lower, first[0].upper):
@@ -120,7 +120,7 @@ def _performance(checked: Checked) -> Any | None:
         title=f"{checked.model}: {METRICS[first[0].name].label} (dotted: the limits)",
         template="plotly_white",
         height=380,
-        xaxis={"title": "period that begins on", "type": "category"},
+        xaxis={"title": "chunk that begins on", "type": "category"},
         yaxis={"title": METRICS[first[0].name].label},
     )
     return figure
@@ -154,7 +154,7 @@ def _table(checked: Checked) -> str:
     rows = "".join(
         f"<tr><td>{html.escape(s.name)}<td>{s.method.replace('_', ' ')}"
         f"<td class=number>{_shown(s.value)}<td class=number>{_shown(s.threshold)}"
-        f"<td>{s.chunk.split('/')[0]}<td>{len(s.chunks_over)}<td>{'alert' if s.alert else ''}"
+        f"<td>{chunk_ends(s.chunk)[0]}<td>{len(s.chunks_over)}<td>{'alert' if s.alert else ''}"
         for s in checked.features
     )
     head = ["column", "method", "value", "threshold", "furthest out in", "chunks over", "alert"]

@@ -96,3 +96,30 @@ def test_a_few_chunks_in_a_row_that_are_a_little_worse_are_an_alert() -> None:
 def test_a_rule_that_can_never_hold_is_refused() -> None:
     with pytest.raises(ValidationError, match="it never happens"):
         AlertRule(chunks=4, of=3)
+
+
+def test_a_period_of_one_chunk_needs_that_one_and_a_column_with_few_values_does_not() -> None:
+    [only] = signals([measure("spend", 6, 0.3)], RULE)
+    assert only.alert
+    known = [measure("spend", 6, 0.3), measure("visits", 6, 0.1), measure("visits", 13, 0.1)]
+    assert not any(signal.alert for signal in signals(known, RULE))
+
+
+def test_columns_that_were_not_measured_do_not_count_as_quiet() -> None:
+    found = signals([measure("spend", 6, 0.1), measure("visits", 6, 0.1)], RULE)
+    assert "none of its 1 measured columns" in headline("shelf", found, [], RULE, ["visits"])
+    assert "nothing was looked at" in headline("shelf", found, [], RULE, ["visits", "spend"])
+
+
+def test_a_column_that_was_over_too_briefly_is_named() -> None:
+    found = signals(
+        [measure("spend", week, 0.3 if week == 1 else 0.1) for week in (1, 8, 15)], RULE
+    )
+    assert not is_alert(found, [], RULE)
+    assert "(spend over the threshold in fewer than 2 of 3" in headline("shelf", found, [], RULE)
+
+
+def test_chunks_of_rows_are_told_in_their_order() -> None:
+    rows = [Measure("spend", "x", f"[{n}:{n + 9}]", 0.3, None, 0.2, 0.1, True) for n in (90, 100)]
+    found = signals(rows, RULE)
+    assert "between row 91 and row 110" in headline("shelf", found, [], RULE)

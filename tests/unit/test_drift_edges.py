@@ -1,0 +1,278 @@
+"""`mlops drift` on periods that are small, odd or empty: a finding or a sentence, never neither."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ci.cli.run import run
+from ci.contract.model import ARTIFACT, load_model_contract
+from ci.evaluate.candidate import Servable
+from ci.repository import Repository
+from tests.support.repositories import new_repository, write_dataset, write_model
+
+PREDICT = """
+def load_model(directory):
+    return 2.0
+
+def predict(model, rows):
+    return model * rows["price"].fillna(0)
+"""
+INPUT = {
+    "price": {"type": "number", "nullable": True},
+    "shelf": {"type": "string", "nullable": True},
+    "promoted": {"type": "boolean"},
+}
+DAYS = 30
+
+
+@dataclass
+class Checks:
+    """A repository with a model whose periods a test writes."""
+
+    repository: Repository
+    capture: pytest.CaptureFixture[str]
+
+    def rules(self, **monitoring: Any) -> None:
+        """Change the part `monitoring` of model.yaml."""
+        path = self.repository.model_dir("small") / "model.yaml"
+        contract = yaml.safe_load(path.read_text())
+        contract["monitoring"] |= monitoring
+        path.write_text(yaml.safe_dump(contract, sort_keys=False))
+
+    def drift(self, reference: pd.DataFrame, analysis: pd.DataFrame) -> dict[str, Any]:
+        """What `mlops drift small --json` prints; a refusal is one sentence and exit code 1."""
+        folder = self.repository.model_dir("small") / "evaluation"
+        folder.mkdir(exist_ok=True)
+        reference.to_csv(folder / "reference.csv", index=False)
+        analysis.to_csv(folder / "analysis.csv", index=False)
+        code = run(["drift", "small", "--json"])
+        out, err = self.capture.readouterr()
+        document: dict[str, Any] = json.loads(out)
+        assert "Traceback" not in err
+        assert code == ("error" in document)
+        if code:
+            assert document["error"]["code"] != "internal_error", document
+            assert "\n" not in document["error"]["message"]
+        else:
+            assert Path(document["report"]).is_file()
+        return document
+
+
+@pytest.fixture
+def checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Checks:
+    repository = new_repository(tmp_path / "repository")
+    write_dataset(repository, "sales")
+    periods = {kind: f"evaluation/{kind}.csv" for kind in ("reference", "analysis")}
+    monitoring = {"timestamp": "day", "chunk": "week", "target": "actual", **periods}
+    write_model(repository, "small", input=INPUT, monitoring=monitoring)
+    folder = repository.model_dir("small")
+    (folder / "predict.py").write_text(PREDICT)
+    (folder / ARTIFACT).mkdir()
+
+    def servable(repository: Repository, contract: Any) -> Servable:
+        rules = load_model_contract(repository, "small")
+        return Servable(folder / "predict.py", folder / ARTIFACT, rules, None, "1" * 40)
+
+    monkeypatch.setattr("ci.monitor.drift._servable", servable)
+    monkeypatch.chdir(repository.root)
+    return Checks(repository, capsys)
+
+
+def period(start: str, days: int, rows: int = 20, seed: int = 0, **columns: Any) -> pd.DataFrame:
+    """``rows`` of each day; ``columns`` replace what is drawn."""
+    draw, size = np.random.default_rng(seed), days * rows
+    price = draw.lognormal(1, 0.5, size)
+    table = pd.DataFrame(
+        {
+            "price": price,
+            "shelf": draw.choice(["top", "low"], size),
+            "promoted": draw.random(size) < 0.3,
+            "day": np.repeat(pd.date_range(start, periods=days).strftime("%Y-%m-%d"), rows),
+            "actual": price * 2 + draw.normal(0, 0.5, size),
+        }
+    )
+    return table.assign(**columns)
+
+
+def reference(**columns: Any) -> pd.DataFrame:
+    return period("2026-01-05", 42, seed=3, **columns)
+
+
+def analysis(days: int = 21, **columns: Any) -> pd.DataFrame:
+    return period("2026-02-16", days, seed=1, **columns)
+
+
+def of(checked: dict[str, Any], name: str, method: str) -> dict[str, Any]:
+    [found] = [f for f in checked["features"] if (f["name"], f["method"]) == (name, method)]
+    return dict(found)
+
+
+def alerts(checked: dict[str, Any]) -> set[str]:
+    return {feature["name"] for feature in checked["features"] if feature["alert"]}
+
+
+def left_out(checked: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["reason"] for each in checked["unmeasured"]}
+
+
+REFUSED: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[], pd.DataFrame], str]] = {
+    "an empty analysis": (reference, lambda: analysis().head(0), "analysis.csv: it has no rows"),
+    "an analysis of one row": (reference, lambda: analysis().head(1), "needs at least 10"),
+    "an empty reference": (lambda: reference().head(0), analysis, "reference.csv: it has no rows"),
+    "a short reference": (lambda: reference().head(50), analysis, "needs at least 100"),
+    "a reference of two chunks": (
+        lambda: period("2026-01-05", 14),
+        analysis,
+        "has 2 of the chunks that monitoring.chunk asks for (week)",
+    ),
+    "text for targets": (
+        lambda: reference(actual="many"),
+        lambda: analysis(actual="many"),
+        "target actual has a value that is no number",
+    ),
+    "text for new targets": (
+        reference,
+        lambda: analysis(actual="many"),
+        "target actual has a value that is no number",
+    ),
+    "a reference without targets": (
+        lambda: reference(actual=None),
+        analysis,
+        "no value in actual, which model.yaml names",
+    ),
+    "a reference without the column": (
+        lambda: reference().drop(columns="actual"),
+        analysis,
+        "no value in actual, which model.yaml names",
+    ),
+    "no date": (reference, lambda: analysis(day="soon"), "no ISO date"),
+    "no dates at all": (reference, lambda: analysis(day=None), "no ISO date"),
+    "a missing column": (
+        reference,
+        lambda: analysis().drop(columns="shelf"),
+        "analysis.csv has no column shelf",
+    ),
+    "a row that breaks the contract": (
+        reference,
+        lambda: analysis(price="cheap"),
+        "analysis.csv: the column price must be a number",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(REFUSED))
+def test_periods_that_nothing_can_be_said_of_are_refused_by_name(checks: Checks, case: str) -> None:
+    before, now, said = REFUSED[case]
+    message = checks.drift(before(), now())["error"]["message"]
+    assert said in message
+    assert "small" in message
+    assert "holdout" not in message
+
+
+def test_rows_in_any_order_give_the_same(checks: Checks) -> None:
+    ordered = checks.drift(reference(), analysis(price=lambda t: t["price"] * 1.5))
+    mixed = checks.drift(
+        reference().sample(frac=1, random_state=1),
+        analysis(price=lambda t: t["price"] * 1.5).sample(frac=1, random_state=1),
+    )
+    assert alerts(ordered) == {"price", "y"}
+    assert mixed["features"] == ordered["features"]
+    assert mixed["headline"] == ordered["headline"]
+
+
+def test_one_chunk_that_is_far_out_is_an_alert(checks: Checks) -> None:
+    """Two of three chunks in a row can't be asked of a period that has one."""
+    drifted = checks.drift(reference(), analysis(7, price=lambda t: t["price"] * 3))
+    assert drifted["alert"] is True
+    assert {"price", "y"} <= alerts(drifted)
+    quiet = checks.drift(reference(), reference().tail(140))
+    assert quiet["alert"] is False
+    assert len(quiet["performance"]["realised"]) == 1
+
+
+def test_what_was_over_only_for_a_while_is_said_without_an_alert(checks: Checks) -> None:
+    before, now = period("2026-01-05", 42, 100), period("2026-02-16", 21, 100, seed=1)
+    now.loc[:699, "shelf"] = "top"
+    checked = checks.drift(before, now)
+    assert checked["alert"] is False
+    assert "shelf over the threshold in fewer than 2 of 3 chunks" in checked["headline"]
+
+
+def test_chunks_of_one_row_claim_nothing_about_numbers(checks: Checks) -> None:
+    checks.rules(chunk="day")
+    checked = checks.drift(
+        period("2026-01-05", 120, rows=1), period("2026-06-01", 30, rows=1, seed=3)
+    )
+    assert left_out(checked)["price, y"].startswith("differs so much")
+    assert "none of its 2 measured columns" in checked["headline"]
+
+
+@pytest.mark.parametrize("column", ["price", "shelf"])
+def test_a_column_that_became_empty_is_an_alert(checks: Checks, column: str) -> None:
+    checked = checks.drift(reference(), analysis(**{column: None}))
+    assert of(checked, column, "missing_values")["value"] == 1
+    assert column in alerts(checked)
+    assert left_out(checked) == {column: "has no values in one of the periods"}
+
+
+def test_a_column_that_was_always_empty_is_named_and_quiet(checks: Checks) -> None:
+    checked = checks.drift(reference(shelf=None), analysis(shelf=None))
+    assert "shelf" not in alerts(checked)
+    assert left_out(checked) == {"shelf": "has no values in one of the periods"}
+
+
+CONSTANT = {"price": 3.0, "shelf": "top", "promoted": True}
+OTHER = {"price": 4.0, "shelf": "low", "promoted": False}
+
+
+@pytest.mark.parametrize("column", list(CONSTANT))
+def test_a_constant_column_is_quiet_until_it_changes(checks: Checks, column: str) -> None:
+    same = checks.drift(
+        reference(**{column: CONSTANT[column]}), analysis(**{column: CONSTANT[column]})
+    )
+    assert column not in alerts(same)
+    assert left_out(same) == {}
+    other = checks.drift(
+        reference(**{column: CONSTANT[column]}), analysis(**{column: OTHER[column]})
+    )
+    assert column in alerts(other)
+
+
+@pytest.mark.parametrize("values", [7, 60, 150])
+def test_many_categories_get_a_value_and_the_same_ones_get_zero(
+    checks: Checks, values: int
+) -> None:
+    """Where each comes equally often in each week, rounding must not make it no value at all."""
+    shelves = [f"shelf {number:03}" for number in range(values)] * 5
+    days = pd.date_range("2026-01-05", periods=9, freq="7D").strftime("%Y-%m-%d")
+    table = pd.concat(
+        [period(day, 1, rows=len(shelves), seed=n, shelf=shelves) for n, day in enumerate(days)]
+    )
+    before, now = table[table["day"] < days[6]], table[table["day"] >= days[6]]
+    same = checks.drift(before, now)
+    assert of(same, "shelf", "jensen_shannon")["value"] == 0
+    assert "shelf" not in alerts(same)
+    assert left_out(same) == {}
+    half = now.assign(shelf=now["shelf"].where(now["shelf"] > shelves[values // 2], shelves[0]))
+    drifted = checks.drift(before, half)
+    assert of(drifted, "shelf", "jensen_shannon")["value"] > 0.3
+    assert "shelf" in alerts(drifted)
+
+
+def test_rows_for_chunks_are_named_as_rows_in_order(checks: Checks) -> None:
+    checks.rules(chunk=40)
+    checked = checks.drift(reference(), analysis(price=lambda t: t["price"] * 3))
+    assert "between row 1 and row 420" in checked["headline"]
+    page = Path(checked["report"]).read_text()
+    assert page.index('"row 81"') < page.index('"row 121"') < page.index('"row 401"')
