@@ -1,0 +1,3 @@
+from caching import restore
+
+restore()
