@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
 from ci.contract.promotion import PromotionPolicy
+from ci.contract.verdict import RuleResult, Verdict
 from ci.files import read_yaml_quickly, write_json
 from ci.gate.rules import (
     CASE_RULES,
@@ -18,7 +19,6 @@ from ci.gate.rules import (
     Result,
     evaluation_present_and_current,
 )
-from ci.gate.verdict import RuleResult, Verdict
 from ci.pipeline.candidate import candidate_dir, current_candidate
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
 from ci.files import file_digest, write_json
+from ci.fingerprint import fingerprint
 from ci.handover.failure import failure_of
 from ci.handover.manifest import (
     BENTO,
@@ -84,6 +85,7 @@ def make_handover(
 
     work = _Work(repository, name)
     target.mkdir(parents=True)
+    source = fingerprint(repository, name)
     packaged, failure = None, None
     try:
         packaged = _candidate(work, target)
@@ -99,6 +101,7 @@ def make_handover(
             "language": language_of(repository, name),
             "head_sha": head_sha,
             "base_sha": base_sha,
+            "source": source,
             "fingerprint": candidate.fingerprint if candidate else None,
             "candidate": Trained(**asdict(candidate)) if candidate else None,
             "bento": packaged.bento if packaged else None,
@@ -113,10 +116,10 @@ def make_handover(
 
 
 def _candidate(work: _Work, target: Path) -> Packaged:
-    from ci.handover.bento_tar import pack
     from ci.handover.conformance import conform
     from ci.handover.tables import write_holdout, write_predictions
     from ci.package import package
+    from ci.package.archive import pack
     from ci.pipeline import train
 
     repository, name = work.repository, work.name

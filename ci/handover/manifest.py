@@ -66,13 +66,18 @@ class Trained(Contract):
 
 
 class Manifest(Contract):
-    """The whole of `manifest.json`; either ``candidate`` and its Bento or ``failure`` is there."""
+    """The whole of `manifest.json`; either ``candidate`` and its Bento or ``failure`` is there.
+
+    ``source`` is the fingerprint of the checkout. ``fingerprint``, the candidate's, differs from it
+    only where training recorded other data than the repository names.
+    """
 
     format: Literal[1]
     model: Name
     language: Literal["python", "r", "julia"]
     head_sha: Commit
     base_sha: Commit
+    source: Fingerprint
     fingerprint: Fingerprint | None
     candidate: Trained | None
     bento: Line | None

@@ -14,9 +14,9 @@ from ci.report.markdown import details, name, plain, table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ci.contract.verdict import RuleResult
     from ci.evaluate.outcome import Difference
     from ci.gate import Judgement
-    from ci.gate.verdict import RuleResult
     from ci.report.changes import Changed, Changes
 
 CHANGES_SHOWN = 20

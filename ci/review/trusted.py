@@ -1,0 +1,75 @@
+"""Finds what was reviewed: only an artifact that report.yml itself made counts."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ci.github.artifacts import download, find_artifacts
+from ci.github.runs import run as run_by_id
+from ci.review.verdict import Reviewed
+
+if TYPE_CHECKING:
+    from ci.github.client import GitHub
+    from ci.github.runs import Run
+
+VERDICT = "verdict.json"
+BODY = "body.md"
+PAGE = "report.html"
+WORKFLOW = ".github/workflows/report.yml"
+MOST_BYTES = 16 << 20
+
+
+def artifact_name(sha: str) -> str:
+    """What the artifact with the review of commit ``sha`` is called."""
+    return f"verdict-{sha}"
+
+
+def page_name(sha: str) -> str:
+    """What the artifact with the full report of commit ``sha`` is called."""
+    return f"report-{sha}"
+
+
+def find_reviewed(
+    github: GitHub, sha: str, training: Run | None = None
+) -> tuple[Reviewed, str] | None:
+    """The newest review of commit ``sha`` and the body of its report.
+
+    ``training`` is the run whose artifacts must have been reviewed; None takes any.
+    """
+    for artifact in find_artifacts(github, artifact_name(sha)):
+        if not _is_ours(github, artifact["workflow_run"]["id"]):
+            continue
+        found = _read(github, artifact["id"])
+        if found and found[0].head_sha == sha and _is_of(found[0], training):
+            return found
+    return None
+
+
+def _is_ours(github: GitHub, run_id: int) -> bool:
+    run = run_by_id(github, run_id)
+    path = str(run["path"]).partition("@")[0]
+    home = (run.get("head_repository") or {}).get("full_name", github.context.repository)
+    return (path, run["event"], home) == (WORKFLOW, "workflow_run", github.context.repository)
+
+
+def _is_of(reviewed: Reviewed, training: Run | None) -> bool:
+    if training is None:
+        return True
+    return (reviewed.run_id, reviewed.run_attempt) == (training["id"], training["run_attempt"])
+
+
+def _read(github: GitHub, artifact_id: int) -> tuple[Reviewed, str] | None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "verdict.zip"
+        download(github, artifact_id, path, MOST_BYTES)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                reviewed = Reviewed.model_validate_json(archive.read(VERDICT))
+                return reviewed, archive.read(BODY).decode("utf-8")
+        except (zipfile.BadZipFile, KeyError, ValidationError):
+            return None  # made by another version of the platform
