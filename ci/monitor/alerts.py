@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ci.evaluate.metrics import METRICS
 from ci.monitor.measures import chunk_ends, chunk_order
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ def _worse_by(measure: Measure) -> float:
 
 def _worse_sign(metric: str) -> int:
     """An error is worse when it is higher, a share of hits when it is lower."""
-    from ci.evaluate.metrics import METRICS
-
     return -1 if METRICS[metric].better == "higher" else 1
 
 
@@ -119,9 +118,8 @@ def headline(
     if worse:
         weeks = ", ".join(chunk_ends(measure.chunk)[0] for measure in worse)
         change = max(abs(_change(measure)) for measure in worse)
-        parts.append(
-            f"its {worse[0].name} was up to {change:.0%} worse than usual (chunks from {weeks})"
-        )
+        what = METRICS[worse[0].name].label
+        parts.append(f"its {what} was up to {change:.0%} worse than usual (chunks from {weeks})")
     if len(names) >= rule.features:
         over = {chunk for signal in found if signal.alert for chunk in signal.chunks_over}
         first, last = min(over, key=chunk_order), max(over, key=chunk_order)

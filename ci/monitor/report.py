@@ -30,11 +30,10 @@ border-bottom: 1px solid #d0d7de } td.number { font-variant-numeric: tabular-num
 
 def write_report(checked: Checked, measures: Sequence[Measure], contract: ModelContract) -> None:
     """Write ``checked.report`` (HTML that needs no network) and ``checked.plot`` (PNG)."""
-    figure = _heat_map(checked, measures)
     performance = _performance(checked)
-    charts = [figure, *([performance] if performance else [])]
-    # What raised the alert comes first: the realised error where there is one.
-    write_whole(checked.plot, _stacked(list(reversed(charts))))
+    # What weighs most comes first: the realised error where there is one.
+    charts = [*([performance] if performance else []), _heat_map(checked, measures)]
+    write_whole(checked.plot, _stacked(charts))
     write_whole(checked.report, _page(checked, contract, charts))
 
 
@@ -120,6 +119,7 @@ def _performance(checked: Checked) -> Any | None:
         title=f"{checked.model}: {METRICS[first[0].name].label} (dotted: the limits)",
         template="plotly_white",
         height=380,
+        showlegend=True,
         xaxis={"title": "chunk that begins on", "type": "category"},
         yaxis={"title": METRICS[first[0].name].label},
     )

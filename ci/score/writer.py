@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
+from ci.score.csv_lines import header, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,10 @@ class Writer:
         """Append ``table``."""
         if self._file is None:
             self._file = self._open(table.schema)
-        self._file.write_table(table)
+        if self._kind == "parquet":
+            self._file.write_table(table)
+        else:
+            self._file.write(lines(table))
 
     def close(self) -> None:
         """Finish the file."""
@@ -38,9 +42,9 @@ class Writer:
             import pyarrow.parquet as pq
 
             return pq.ParquetWriter(self._path, schema)
-        import pyarrow.csv as pacsv
-
-        return pacsv.CSVWriter(str(self._path), schema)
+        file = self._path.open("wb")
+        file.write(header(schema.names))
+        return file
 
 
 @contextmanager

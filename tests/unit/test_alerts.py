@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ci.contract.monitoring import AlertRule
+from ci.evaluate.metrics import METRICS
 from ci.monitor.alerts import enough_in_a_row, headline, is_alert, signals, worse_chunks
 from ci.monitor.measures import Measure
 
@@ -81,7 +82,7 @@ def test_one_chunk_that_is_clearly_worse_is_an_alert(found: Measure, worse: bool
     assert bool(chunks) is worse
     assert is_alert([], chunks, RULE) is worse
     if worse:
-        assert f"its {found.name} was up to" in headline("shelf", [], chunks, RULE)
+        assert f"its {METRICS[found.name].label} was up to" in headline("shelf", [], chunks, RULE)
 
 
 def test_a_few_chunks_in_a_row_that_are_a_little_worse_are_an_alert() -> None:

@@ -89,6 +89,26 @@ def test_many_pieces_keep_their_order(servable: Servable, tmp_path: Path) -> Non
     assert (out["y"] == table["x"] * 2 + 1).all()
 
 
+LARGE = (
+    "x,shelf,count,note\n"
+    '4570000000000,top,,"a, b"\n'
+    '123456789012.25,top,,"say ""hi"""\n'
+    "0.0000001,top,,\n"
+)
+
+
+def test_csv_has_plain_digits_and_quotes_where_they_are_needed(
+    servable: Servable, tmp_path: Path
+) -> None:
+    out = score_bytes(servable, tmp_path, LARGE.encode()).read_text()
+    assert out == (
+        "x,shelf,count,note,y\n"
+        '4570000000000,top,,"a, b",9140000000000\n'
+        '123456789012.25,top,,"say ""hi""",246913578024.5\n'
+        "1e-7,top,,,2e-7\n"
+    )
+
+
 BAD = {
     "missing column": (b"x,shelf\n1,top\n", "count is missing"),
     "text where a number belongs": (b"x,shelf,count\n1,top,1\nabc,top,1\n", "row 2 has 'abc'"),
