@@ -89,23 +89,16 @@ def test_many_pieces_keep_their_order(servable: Servable, tmp_path: Path) -> Non
     assert (out["y"] == table["x"] * 2 + 1).all()
 
 
-LARGE = (
-    "x,shelf,count,note\n"
-    '4570000000000,top,,"a, b"\n'
-    '123456789012.25,top,,"say ""hi"""\n'
-    "0.0000001,top,,\n"
-)
-
-
 def test_csv_has_plain_digits_and_quotes_where_they_are_needed(
     servable: Servable, tmp_path: Path
 ) -> None:
-    out = score_bytes(servable, tmp_path, LARGE.encode()).read_text()
-    assert out == (
+    servable.predict_file.write_text(PREDICT.replace("* model", "* 1e12"))
+    given = 'x,shelf,count,note\n4.57,top,,"a, b"\n0.0000001,top,,"say ""hi"""\n0.1,top,,\n'
+    assert score_bytes(servable, tmp_path, given.encode()).read_text() == (
         "x,shelf,count,note,y\n"
-        '4570000000000,top,,"a, b",9140000000000\n'
-        '123456789012.25,top,,"say ""hi""",246913578024.5\n'
-        "1e-7,top,,,2e-7\n"
+        '4.57,top,,"a, b",4570000000000\n'
+        '1e-7,top,,"say ""hi""",100000\n'
+        "0.1,top,,,100000000000\n"
     )
 
 
