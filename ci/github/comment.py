@@ -98,7 +98,7 @@ def _cml(context: Context, number: int, markdown: str, *options: str) -> None:
         (home / "report.md").write_text(markdown, encoding="utf-8")
         command = [
             *(program, "comment", "create", f"--target=pr/{number}", "--publish=false"),
-            *(f"--watermark-title={TITLE}", *options, "report.md"),
+            *(*options, f"--watermark-title={TITLE}", "report.md"),
         ]
         for attempt in range(1, ATTEMPTS + 1):
             done = subprocess.run(

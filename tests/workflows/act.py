@@ -36,7 +36,7 @@ if arguments == ["--version"]:
     sys.exit()
 if arguments[0].endswith("/hashfiles/index.js"):
     arguments[0] = "{lib}/hash_files.py"
-os.execve("{python}", ["python", "-s", *arguments], {{**os.environ, "PYTHONPATH": "{lib}"}})
+os.execve("{python}", ["{python}", "-s", *arguments], {{**os.environ, "PYTHONPATH": "{lib}"}})
 """
 
 
