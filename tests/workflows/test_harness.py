@@ -33,7 +33,8 @@ jobs:
             "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/pulls"
           curl -sS -X POST -H "Authorization: Bearer $GITHUB_TOKEN" -d '{{"body": "x"}}' \\
             "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/issues/1/comments"
-          echo; echo 'matrix={{"include": [{{"model": "a"}}, {{"model": "b"}}]}}' >> "$GITHUB_OUTPUT"
+          echo
+          echo 'matrix={{"include": [{{"model": "a"}}, {{"model": "b"}}]}}' >> "$GITHUB_OUTPUT"
           echo "# Planned" >> "$GITHUB_STEP_SUMMARY"
           echo "::warning file=a.py,line=3::look here"
   train:

@@ -177,7 +177,7 @@ def upload_asset(hub: Hub, call: Call) -> tuple[int, Answer]:
 def add_asset(
     hub: Hub, release_id: int, name: str, content: bytes, login: str, state: str = "uploaded"
 ) -> Document:
-    """Keep the content of an asset; ``state`` starter is an upload that broke off."""
+    """Keep the content of an asset; ``state`` open is an upload that broke off."""
     number = hub.next_id()
     path = hub.folder / "assets" / str(number)
     path.parent.mkdir(exist_ok=True)

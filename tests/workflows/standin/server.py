@@ -50,7 +50,9 @@ class Standin:
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = hub.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     def __enter__(self) -> Standin:
         self._thread.start()
