@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -43,17 +44,26 @@ def names(plan: Plan) -> dict[str, str]:
     }
 
 
-def contract_text(
-    name: str, owner: str, language: str, dataset: str, plan: Plan, rules: Any, look: Look
-) -> str:
+@dataclass(frozen=True)
+class Head:
+    """What a new model is, before any of its columns."""
+
+    name: str
+    owner: str
+    language: str
+    dataset: str
+    description: str
+
+
+def contract_text(head: Head, plan: Plan, rules: Any, look: Look) -> str:
     """`model.yaml`; ``rules`` are those of the target in the dataset."""
-    data = _data(name, owner, language, dataset, plan, rules, look)
+    data = _data(head, plan, rules, look)
     parts = [_section(key, value) for key, value in data.items()]
     parts.insert(list(data).index("input") + 1, _left_out(plan.left_out))
     return "".join(parts)
 
 
-def description(plan: Plan) -> str:
+def suggested(plan: Plan) -> str:
     """One sentence on what the model answers."""
     wanted = plan.target if plan.yes is None else f"how likely it is that {_said_yes(plan)}"
     return f"Predicts {wanted}; say here whom it helps to decide what."
@@ -63,18 +73,16 @@ def _said_yes(plan: Plan) -> str:
     return f"{plan.target} is {plan.yes}"
 
 
-def _data(
-    name: str, owner: str, language: str, dataset: str, plan: Plan, rules: Any, look: Look
-) -> dict[str, Any]:
+def _data(head: Head, plan: Plan, rules: Any, look: Look) -> dict[str, Any]:
     named = names(plan)
     binary = plan.yes is not None
     data: dict[str, Any] = {
-        "name": name,
-        "owner": owner,
-        "language": language,
+        "name": head.name,
+        "owner": head.owner,
+        "language": head.language,
         "task": "binary_classification" if binary else "regression",
-        "description": description(plan),
-        "datasets": [dataset],
+        "description": head.description,
+        "datasets": [head.dataset],
         "input": {each.name: _input(each, look.example) for each in plan.inputs},
         "output": {named["output"]: _output(plan, rules)},
         "evaluation": {
@@ -95,7 +103,7 @@ def _data(
             "analysis": "evaluation/analysis.csv",
             "target": named["actual"],
         }
-    data["parameters"] = {"train.ridge": _ridge(owner)}
+    data["parameters"] = {"train.ridge": _ridge(head.owner)}
     return data
 
 

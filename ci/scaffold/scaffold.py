@@ -12,9 +12,10 @@ from ci.contract.dataset import dataset_dir, load_dataset
 from ci.contract.model import read_model_contract
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
+from ci.report.markdown import plain
 from ci.repository import check_name
 from ci.scaffold.columns import choose
-from ci.scaffold.contract import contract_text, description, names
+from ci.scaffold.contract import Head, contract_text, names, suggested
 from ci.scaffold.look import look
 from ci.scaffold.render import pairs, render, text, texts
 
@@ -40,11 +41,12 @@ def new_model(
     dataset: str | None = None,
     target: str | None = None,
     owner: str | None = None,
+    description: str | None = None,
 ) -> Path:
     """Make `models/NAME/` and return it; nothing is left behind where that fails.
 
     Without ``dataset`` it is household-spend and its next_spend; ``owner`` is by default the
-    team that owns the data.
+    team that owns the data. ``description`` is one sentence that anybody may have written.
 
     Raises:
         MlopsError: ``bad_name``, ``model_exists``, ``unknown_dataset``, ``several_tables``,
@@ -63,9 +65,11 @@ def new_model(
     plan = choose(table, target, seen, dataset)
     owner = owner or data.owner
     load_policy(repository, AccessPolicy).team(owner)
-    contract = contract_text(name, owner, language, dataset, plan, table.columns[plan.target], seen)
+    said = description or suggested(plan)
+    head = Head(name, owner, language, dataset, said)
+    contract = contract_text(head, plan, table.columns[plan.target], seen)
     with _incoming(repository) as made:
-        _fill(made, language, _words(name, owner, language, data, table, plan), plan)
+        _fill(made, language, _words(head, data, table, plan), plan)
         (made / "model.yaml").write_text(contract, encoding="utf-8", newline="\n")
         read_model_contract(made / "model.yaml", f"models/{name}/model.yaml")
         _refuse_existing(repository, folder)
@@ -131,9 +135,8 @@ def _fill(folder: Path, language: str, words: dict[str, str], plan: Plan) -> Non
             (folder / file).write_text(content, encoding="utf-8", newline="\n")
 
 
-def _words(
-    name: str, owner: str, language: str, dataset: Dataset, table: Table, plan: Plan
-) -> dict[str, str]:
+def _words(head: Head, dataset: Dataset, table: Table, plan: Plan) -> dict[str, str]:
+    language = head.language
     named = names(plan)
     columns = {each.name: each.header for each in plan.inputs}
     for word, header in (("unit", plan.unit), ("time", plan.time), ("actual", plan.target)):
@@ -146,10 +149,10 @@ def _words(
     left_out = ", ".join(f"{header} ({reason})" for header, reason in plan.left_out.items())
     return {
         **named,
-        "name": name,
-        "owner": owner,
+        "name": head.name,
+        "owner": head.owner,
         "language_name": LANGUAGE_NAMES[language],
-        "description": description(plan),
+        "description": plain(head.description),
         "dataset": dataset.name,
         "table": f"../../data/{dataset.name}/{table.file}",
         "target_header": plan.target,
