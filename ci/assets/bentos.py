@@ -15,6 +15,7 @@ from ci.targets.local import bento_folder
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
+    from ci.github.releases import Asset
     from ci.repository import Repository
     from ci.state.records import Release
 
@@ -64,6 +65,11 @@ def bring_bento(repository: Repository, github: GitHub, release: Release) -> Pat
     return target
 
 
+def has_asset(github: GitHub, release: Release) -> bool:
+    """Whether GitHub has the Bento of a released version."""
+    return _asset(github, release) is not None
+
+
 def is_whole(bento: Path, digest: str) -> bool:
     """Whether the files of a Bento are those that ``digest`` was computed from."""
     from bentos.build import bento_digest
@@ -71,13 +77,17 @@ def is_whole(bento: Path, digest: str) -> bool:
     return bento_digest(bento) == digest
 
 
-def _download(github: GitHub, release: Release, path: Path) -> None:
+def _asset(github: GitHub, release: Release) -> Asset | None:
     found = releases.by_tag(github, release.tag)
-    asset = releases.all_assets(github, found).get(release.asset) if found else None
+    return releases.all_assets(github, found).get(release.asset) if found else None
+
+
+def _download(github: GitHub, release: Release, path: Path) -> None:
+    asset = _asset(github, release)
     if asset is None:
         raise MlopsError(
             "lost_bento",
             f"GitHub has no {release.asset} in a published release {release.tag}; where deploy.yml "
-            "was cut off, its next run puts this right, else release the model again with it.",
+            "was cut off, its next run puts this right, else run it with the model's name.",
         )
     releases.download_asset(github, asset, path, BYTES_LIMIT)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
 from ci.registry.versions import PRODUCTION, by_alias
+from ci.state.local import state_folder
+from ci.state.records import released
 
 if TYPE_CHECKING:
     from ci.evaluate.candidate import Servable
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 def champion(repository: Repository, name: str) -> Servable | None:
     """The production version of ``name``, or None where nothing is in production.
 
+    After `mlops restore` that is what was released; in a checkout on its own, what it deployed.
+
     Raises:
-        MlopsError: ``lost_bento`` where the registry names a Bento that is not in the store.
+        MlopsError: ``lost_bento`` where that version's Bento is not in the store.
     """
-    version = by_alias(repository, name, PRODUCTION)
+    release = released(state_folder(repository), name)
+    version = release.as_version() if release else by_alias(repository, name, PRODUCTION)
     return servable(repository, version) if version else None
 
 

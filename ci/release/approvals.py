@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ci.contract.promotion import Approvals
     from ci.github.client import GitHub
+    from ci.release.due import Request
     from ci.repository import Repository
 
 DECIDING = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
@@ -88,12 +89,12 @@ class Change:
 
 
 def approval_of(
-    repository: Repository, github: GitHub, change: Change, asked_by: str | None
+    repository: Repository, github: GitHub, change: Change, request: Request
 ) -> Approval:
     """Whether every part of ``change`` was approved, by the policy in the work tree.
 
-    ``asked_by`` is who asked for this release by name: that counts as that person's approval, and
-    is how a direct push can be released at all.
+    Who asked for this release by name has approved it by that, which is how a direct push, or
+    what was on main from the start, can be released at all.
 
     Raises:
         MlopsError: ``bad_policy``, ``unknown_team`` or what GitHub says.
@@ -106,10 +107,12 @@ def approval_of(
     team, able = _lower(members), frozenset(writers(github))
     parts = [(f"#{number}", _pull(github, number)) for number in change.pulls]
     parts += [(f"the direct push {commit[:10]}", _push(github, commit)) for commit in change.direct]
+    if not parts:
+        parts = [("what main had from the start", (frozenset[str](), "", []))]
     found = []
     for name, (authors, head, reviews) in parts:
-        given = [*reviews, *([Review(asked_by.lower(), "APPROVED", head)] if asked_by else [])]
-        one = decide(policy, People(able, authors, team), head, given)
+        asked = [Review(request.by.lower(), "APPROVED", head)] if request.by else []
+        one = decide(policy, People(able, authors, team), head, [*reviews, *asked])
         if one.problem:
             return Approval(one.approvers, f"{name}: {one.problem}")
         found.append(one)

@@ -9,7 +9,6 @@ from ci.git import git
 from ci.github.pulls import pulls_of_commit
 from ci.plan.plan import touched_models
 from ci.release.approvals import Change
-from ci.release.due import NO_COMMIT
 from ci.state.records import deployed, released
 
 if TYPE_CHECKING:
@@ -17,18 +16,19 @@ if TYPE_CHECKING:
 
     from ci.github.client import GitHub
     from ci.github.pulls import Pull
+    from ci.release.due import Request
     from ci.repository import Repository
 
 
 def change_of(
-    repository: Repository, github: GitHub, state: Path, name: str, before: str | None
+    repository: Repository, github: GitHub, state: Path, name: str, request: Request
 ) -> tuple[Change, list[Pull]]:
     """The change of ``name`` between its release (or the last deployment) and the checkout.
 
     The pull requests come with it, newest first. Where main was rewritten since, its newest
     commit stands for all that can't be told.
     """
-    start = _start(state, name, before)
+    start = _start(state, name, request.before)
     head = git(repository.root, "rev-parse", "HEAD").strip()
     try:
         commits = _commits(repository, name, start)
@@ -50,7 +50,7 @@ def _start(state: Path, name: str, before: str | None) -> str | None:
         return live.commit
     if last is not None:
         return last.owed.get(name, last.commit)
-    return before if before != NO_COMMIT else None
+    return before
 
 
 def _commits(repository: Repository, name: str, start: str | None) -> list[str]:

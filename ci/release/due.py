@@ -27,7 +27,7 @@ class Due:
     """What a deployment of the checked-out commit has to do.
 
     ``models`` to release and why, ``pinned`` models with the pin that holds them back, ``deleted``
-    models that are released and no longer on main; ``note`` says why there is nothing, if so.
+    models that are released and no longer on main; ``note`` says that the checkout is outdated.
     """
 
     models: list[Touched]
@@ -36,31 +36,50 @@ class Due:
     note: str | None = None
 
 
-def due(repository: Repository, state: Path, before: str | None, asked: str | None) -> Due:
+@dataclass(frozen=True)
+class Request:
+    """What started a deployment: a push after ``before``, or a person who ``asked`` for a model.
+
+    ``by`` is that person; ``unpin`` says whether the model's pin is to be passed.
+    """
+
+    before: str | None = None
+    asked: str | None = None
+    by: str | None = None
+    unpin: bool = False
+
+    def passes(self, pin: Pin) -> bool:
+        """Whether somebody asked to release the pinned model all the same."""
+        return self.unpin and self.asked == pin.model
+
+
+def due(repository: Repository, state: Path, request: Request) -> Due:
     """What the checkout asks for, given the state in the folder ``state``.
 
     A released model is due when its fingerprint differs from the released one. One that was never
-    released is due when it changed since the last deployed commit (``before`` where there is
-    none), when an earlier deployment owes it, or when a person ``asked`` for it by name.
+    released is due when it changed since the last deployed commit (or the push, where there was no
+    deployment yet), when an earlier deployment owes it, or when a person asked for it by name.
 
     Raises:
-        MlopsError: ``unknown_model`` for an ``asked`` that is not on main.
+        MlopsError: ``unknown_model`` where the one that was asked for is not on main.
     """
+    asked = request.asked
     if asked is not None:
         repository.model_dir(asked)
     last = deployed(state)
     if last is not None and _is_older(repository.root, last.commit):
         return Due([], [], [], f"A newer commit of main, {last.commit[:10]}, is deployed already.")
     names = repository.model_names()
-    changed = _changed_since(repository, last.commit if last else before)
+    changed = _changed_since(repository, last.commit if last else request.before)
     found = {name: _reason(repository, state, name, last, changed) for name in names}
     if asked:
         found[asked] = found[asked] or "asked for by name"
-    pins = {name: pin(state, name) for name, reason in found.items() if reason}
-    held = {name: each for name, each in pins.items() if each and holds(repository, each)}
-    models = [Touched(name, why) for name, why in found.items() if why and name not in held]
+    pins = [pin(state, name) for name, why in found.items() if why]
+    held = [each for each in pins if each and not request.passes(each) and holds(repository, each)]
+    kept = {each.model for each in held}
+    models = [Touched(name, why) for name, why in found.items() if why and name not in kept]
     deleted = [each.model for each in all_released(state) if each.model not in names]
-    return Due(models, list(held.values()), deleted)
+    return Due(models, held, deleted)
 
 
 def holds(repository: Repository, pin: Pin) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ci.report.markdown import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci.github.client import GitHub
     from ci.release.approvals import Approval
     from ci.release.staged import Staged
@@ -34,17 +36,18 @@ def notes(release: Release, staged: Staged, approval: Approval, github: GitHub) 
             "|---|---|---|",
             *rules,
             "",
-            how_to_serve(release.model),
+            how_to_serve([release.model]),
         ]
     )
 
 
-def how_to_serve(model: str) -> str:
-    """What to type on any machine to have the released version answer there."""
+def how_to_serve(models: Sequence[str]) -> str:
+    """What to type on any machine to have released versions answer there."""
+    starts = [f".venv/bin/mlops start {model}" for model in models]
+    lines = ["make setup", f".venv/bin/mlops restore {' '.join(models)} --no-data", *starts]
     return (
-        "Nothing serves it yet. On a machine that should, in a clone of this repository:\n\n"
-        f"```sh\nmake setup\n.venv/bin/mlops restore {model} --no-data\n"
-        f".venv/bin/mlops start {model}\n```"
+        "A workflow can't serve, so nothing answers yet. On a machine that should, in a clone of "
+        "this repository:\n\n```sh\n" + "\n".join(lines) + "\n```"
     )
 
 

@@ -33,6 +33,7 @@ from ci.state.records import Release, lift_pin, pin, put_in_production, released
 if TYPE_CHECKING:
     from ci.github.client import GitHub
     from ci.release.approvals import Approval
+    from ci.release.due import Request
     from ci.repository import Repository
 
 
@@ -50,6 +51,7 @@ def publish(
     staged: Staged,
     folder: Path,
     approval: Approval,
+    request: Request,
 ) -> Released:
     """Release what was staged in ``folder``.
 
@@ -63,7 +65,7 @@ def publish(
         DataStore(github).store(files, staged.commit)
 
     def change(state: Path) -> Release:
-        _require_current(repository, state, staged)
+        _require_current(repository, state, staged, request)
         with registry_of(state) as registry:
             release = _registered(registry, github, staged, approval)
             _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
@@ -108,11 +110,12 @@ def _require_whole(staged: Staged, folder: Path) -> None:
         )
 
 
-def _require_current(repository: Repository, state: Path, staged: Staged) -> None:
+def _require_current(repository: Repository, state: Path, staged: Staged, request: Request) -> None:
     """What was judged still stands against what is in production, and nothing was pinned since."""
     live, pinned = released(state, staged.model), pin(state, staged.model)
     version = live.version if live else None
-    if version != staged.champion_version or (pinned and holds(repository, pinned)):
+    held = pinned and not request.passes(pinned) and holds(repository, pinned)
+    if held or version != staged.champion_version:
         raise MlopsError(
             "overtaken",
             f"{staged.model} was rolled back or released by somebody else while this deployment "
@@ -178,16 +181,18 @@ def _wanted(staged: Staged, run_id: str) -> Version:
 
 
 def _upload(github: GitHub, release: Release, bento: Path, text: str) -> None:
-    """Draft the GitHub release with its Bento and record; what is there already stays."""
+    """Draft the GitHub release with its Bento and record.
+
+    Of a release that is published (a revert comes back to it) only what is lost is put back; what
+    a run that was cut off left in a draft is replaced.
+    """
     made = releases.draft(github, release.tag, release.commit, release.tag, text)
-    if not made["draft"]:
-        return  # released before, and a rollback or a revert comes back to it
     there = releases.all_assets(github, made)
-    for name in (RELEASE_RECORD, release.asset):
-        if name in there:  # left by a run that was cut off
-            releases.remove_asset(github, there[name])
     with tempfile.TemporaryDirectory(prefix="mlops-release-") as directory:
         record = Path(directory, RELEASE_RECORD)
         write_json(record, release.model_dump(mode="json"))
-        releases.upload_asset(github, made, release.asset, bento)
-        releases.upload_asset(github, made, RELEASE_RECORD, record)
+        for name, file in ((release.asset, bento), (RELEASE_RECORD, record)):
+            if name in there and made["draft"]:
+                releases.remove_asset(github, there[name])
+            if name not in there or made["draft"]:
+                releases.upload_asset(github, made, name, file)

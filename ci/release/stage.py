@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ci.gate import Judgement
     from ci.github.client import GitHub
     from ci.package import Packaged
+    from ci.release.due import Request
     from ci.repository import Repository
     from ci.targets.rehearsal import Rehearsed
 
@@ -43,14 +44,12 @@ ASKED_ROWS = 20
 class Order:
     """What a deployment asks to stage.
 
-    ``source`` is the model's fingerprint on main, ``before`` the commit before the push, and
-    ``asked_by`` who asked for the model by name, if anybody.
+    ``source`` is the model's fingerprint on main.
     """
 
     model: str
     source: str
-    before: str | None
-    asked_by: str | None
+    request: Request
 
 
 def stage(
@@ -66,8 +65,8 @@ def stage(
     contract = load_model_contract(repository, name)
     require(contract.language)
     state = state_folder(repository)
-    change, pulls = change_of(repository, github, state, name, order.before)
-    approval = approval_of(repository, github, change, order.asked_by)
+    change, pulls = change_of(repository, github, state, name, order.request)
+    approval = approval_of(repository, github, change, order.request)
     if approval.problem:
         raise not_approved(name, approval.problem)
     origin = obtain(repository, github, contract, order.source, pulls, scratch)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ci.contract.base import Contract, Name
+from ci.contract.verdict import Verdict  # noqa: TC001 (pydantic reads these at run time)
+from ci.errors import MlopsError
 from ci.files import read_json, write_json
-from ci.gate.verdict import Verdict  # noqa: TC001 (pydantic reads these at run time)
 from ci.handover.manifest import Commit, Digests, Fingerprint, Sha256, Trained  # noqa: TC001
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ci.errors import MlopsError
-
 RECORD = "staged.json"
-FAILURE = "failure.json"
 BENTO = "bento.tar"
 OBJECTS = "objects"
 
@@ -59,19 +57,28 @@ def write_staged(folder: Path, staged: Staged) -> None:
     write_json(folder / RECORD, staged.model_dump(mode="json"))
 
 
+def read_staged(folder: Path) -> Staged:
+    """The record of a staged candidate.
+
+    Raises:
+        MlopsError: ``bad_staged``.
+    """
+    try:
+        return Staged.model_validate(read_json(folder / RECORD))
+    except ValueError:
+        raise MlopsError(
+            "bad_staged",
+            f"What was staged in {folder.name} has no whole record; run deploy.yml again.",
+        ) from None
+
+
 def write_failed(folder: Path, model: str, error: MlopsError) -> None:
-    """Write down why a model got no further."""
+    """Write down in ``folder`` why a model got no further."""
     failed = Failed(model=model, code=error.code, message=error.message)
-    write_json(folder / FAILURE, failed.model_dump())
+    write_json(folder / f"{model}.json", failed.model_dump())
 
 
-def read_staged(folder: Path) -> Staged | None:
-    """The record of a staged candidate, or None where staging failed."""
-    record = read_json(folder / RECORD)
-    return Staged.model_validate(record) if record else None
-
-
-def read_failed(folder: Path) -> Failed | None:
-    """Why staging or releasing failed, or None where nothing was written down."""
-    record = read_json(folder / FAILURE)
-    return Failed.model_validate(record) if record else None
+def read_failures(folder: Path) -> dict[str, Failed]:
+    """Why models got no further, by model, from all that was written down below ``folder``."""
+    found = [Failed.model_validate(read_json(path)) for path in sorted(folder.rglob("*.json"))]
+    return {failed.model: failed for failed in found}

@@ -97,6 +97,14 @@ class StateBranch:
             "nothing was written, run the same step again.",
         )
 
+    def push(self, commit: str) -> None:
+        """Make the branch, or move it forward, to a commit that the checkout has.
+
+        Raises:
+            MlopsError: ``state_unreachable``, also where that is no step forward.
+        """
+        self._run(self.root, "push", "-q", self._url(), f"{commit}:refs/heads/{self.branch}")
+
     def _fetch(self, clone: Path, folder: Path, commit: str | None) -> None:
         """A repository of its own at ``clone`` whose work tree is ``folder``, at ``commit``."""
         self._work(clone, folder, "init", "-q", "-b", self.branch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ci.contract.base import Contract
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
+from ci.registry.versions import Version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,18 @@ class Release(Contract):
     released_at: str
     workflow_run: str
     data: dict[str, str]
+
+    def as_version(self) -> Version:
+        """The same as the registry knows it."""
+        return Version(
+            model=self.model,
+            version=self.version,
+            fingerprint=self.fingerprint,
+            run_id=self.run_id,
+            bento=self.bento,
+            digest=self.digest,
+            git_commit=self.commit,
+        )
 
 
 class Pin(Contract):

@@ -1,12 +1,141 @@
-"""`mlops ci restore` and on: the steps from a merge to a release."""
+"""`mlops ci restore` and on: the steps from a merge to a release, and back."""
 
 from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ci.cli import restore
+from ci.cli.options import Model
+
+if TYPE_CHECKING:
+    from ci.github.client import GitHub
+    from ci.github.context import Context
+
+STAGED = "staged"
+FAILURES = "failures"
+Everything = Annotated[str, typer.Option(envvar="PLAN", help="The plan, as merge-plan put it out.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
     restore.register(app)
+    for step in (merge_plan, stage, release, settle, rollback):
+        app.command()(step)
+
+
+def merge_plan() -> None:
+    """Say which models main asks to be released, as the matrix of the jobs that follow."""
+    from ci.console import say
+    from ci.github.context import Context
+    from ci.github.workflow import set_output
+    from ci.release.plan import make_plan
+    from ci.repository import Repository
+
+    plan = make_plan(Repository.find(), Context.from_environment())
+    for line in [*(f"{each.model}: {each.reason}" for each in plan.models), *plan.notes]:
+        say(line)
+    set_output("plan", plan.model_dump_json())
+    set_output("matrix", json.dumps(plan.matrix()))
+    set_output("count", str(len(plan.models)))
+
+
+def stage(
+    model: Model,
+    source: Annotated[str, typer.Option(envvar="SOURCE", help="Its fingerprint on main.")],
+) -> None:
+    """Get a model's candidate, judge it against today's champion, and have it answer."""
+    import os
+
+    from ci.errors import MlopsError
+    from ci.github.client import GitHub
+    from ci.github.context import Context
+    from ci.github.workflow import annotate
+    from ci.release.plan import request_of
+    from ci.release.stage import Order
+    from ci.release.stage import stage as run
+    from ci.release.staged import write_failed
+    from ci.repository import Repository
+
+    context = Context.from_environment()
+    github = GitHub(context)
+    os.environ.pop("GITHUB_TOKEN", None)  # the model's code runs from here on
+    order = Order(model, source, request_of(context))
+    try:
+        run(Repository.find(), github, order, context.temp / STAGED, context.temp / "scratch")
+    except MlopsError as error:
+        write_failed(context.temp / FAILURES, model, error)
+        annotate("error", None, None, error.message, f"{model} is not released")
+        raise
+
+
+def release() -> None:
+    """Register and publish what was staged, and put it in production in the state."""
+    from ci.console import say
+    from ci.errors import MlopsError
+    from ci.github.workflow import annotate
+    from ci.release.deliver import deliver
+    from ci.release.plan import request_of
+    from ci.release.staged import write_failed
+    from ci.repository import Repository
+
+    context, github = _github()
+    failed = []
+    for folder in sorted((context.temp / STAGED).glob(f"{STAGED}-*")):
+        model = folder.name.removeprefix(f"{STAGED}-")
+        try:
+            done = deliver(Repository.find(), github, folder, request_of(context))
+        except MlopsError as error:
+            failed.append(error)
+            write_failed(context.temp / FAILURES, model, error)
+            annotate("error", None, None, error.message, f"{model} is not released")
+        else:
+            say(f"{model}: version {done.release.version} is released: {done.url}")
+    if failed:
+        raise failed[0]
+
+
+def settle(plan: Everything = "") -> None:
+    """Bring issues, releases and the state in step with what happened, and sum it up."""
+    from ci.github.workflow import add_summary
+    from ci.release.plan import Plan, request_of
+    from ci.release.settle import settle as run
+    from ci.release.settle import summary, unplanned
+    from ci.release.staged import read_failures
+    from ci.repository import Repository
+
+    context, github = _github()
+    if not plan:
+        add_summary(unplanned(github))
+        return
+    planned = Plan.model_validate_json(plan)
+    told = read_failures(context.temp / FAILURES)
+    found = run(Repository.find(), github, planned, told, request_of(context))
+    add_summary(summary(planned, found, github))
+
+
+def rollback(model: Model) -> None:
+    """Put a model's previous version back in production, pin it, and ask for a revert."""
+    from ci.github.workflow import add_summary
+    from ci.release.go_back import go_back, number_of, said
+    from ci.release.plan import branch_of
+    from ci.release.revert import open_revert
+    from ci.repository import Repository
+
+    context, github = _github()
+    given = context.event.get("inputs") or {}
+    version, reason = str(given.get("version") or ""), str(given.get("reason") or "none given")
+    repository = Repository.find()
+    done = go_back(repository, github, model, number_of(version), reason, context.actor)
+    add_summary(said(done))
+    add_summary(open_revert(repository, github, done, branch_of(context)).said())
+
+
+def _github() -> tuple[Context, GitHub]:
+    from ci.github.client import GitHub
+    from ci.github.context import Context
+
+    context = Context.from_environment()
+    return context, GitHub(context)

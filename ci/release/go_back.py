@@ -1,0 +1,135 @@
+"""Rolling back a released model: declared in the state, with nothing built or trained.
+
+The previous version is in production again and pinned there; a pull request takes the model's
+files on main back, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ci.assets.bentos import has_asset
+from ci.errors import MlopsError
+from ci.registry.store import has_server
+from ci.release.due import own_digest
+from ci.release.publish import move_aliases
+from ci.report.markdown import plain
+from ci.state.branch import StateBranch
+from ci.state.local import registry_of
+from ci.state.records import Pin, put_in_production, released, versions, write_pin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ci.github.client import GitHub
+    from ci.repository import Repository
+    from ci.state.records import Release
+
+GONE = "not on main"
+
+
+@dataclass(frozen=True)
+class WentBack:
+    """A rollback: what was in production, what is now, and the pin that keeps it there."""
+
+    left: Release
+    now: Release
+    pin: Pin
+
+
+def said(done: WentBack) -> str:
+    """Markdown for the page of the run: what is in production now, and what to type where."""
+    model, now = done.now.model, done.now.version
+    return (
+        f"## {plain(model)} is back at version {now}\n\nIt was at version {done.left.version}. "
+        f"Reason: {plain(done.pin.reason)}. Deployments leave it alone until the files of "
+        f"`models/{model}` change on main, or deploy.yml is run with this model and `unpin`.\n\n"
+        "On each machine that serves it:\n\n```sh\n"
+        f".venv/bin/mlops restore {model} --no-data\n.venv/bin/mlops start {model}\n```"
+    )
+
+
+def number_of(text: str) -> int | None:
+    """The version that a person typed, such as 3 or v3; None where nothing was typed.
+
+    Raises:
+        MlopsError: ``bad_version``.
+    """
+    typed = text.strip().removeprefix("v")
+    if not typed:
+        return None
+    if not typed.isdecimal():
+        raise MlopsError("bad_version", f"{text!r} is no version; give a number, such as 3.")
+    return int(typed)
+
+
+def go_back(
+    repository: Repository, github: GitHub, model: str, version: int | None, reason: str, by: str
+) -> WentBack:
+    """Put ``version`` of ``model``, or the one below the current one, in production and pin it.
+
+    Raises:
+        MlopsError: ``not_released``, ``no_previous``, ``unknown_version``, ``already_live`` or
+            ``lost_bento``; nothing has changed then.
+    """
+    own = own_digest(repository, model) if model in repository.model_names() else GONE
+
+    def change(state: Path) -> WentBack:
+        left = released(state, model)
+        if left is None:
+            raise MlopsError(
+                "not_released", f"{model} was never released; there is nothing to undo."
+            )
+        now = _target(versions(state, model), left, version)
+        if not has_asset(github, now):
+            raise MlopsError(
+                "lost_bento",
+                f"Release {now.tag} of {model} no longer has its Bento, so that production stays "
+                f"at version {left.version}; choose another version.",
+            )
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        pin = Pin(
+            model=model,
+            version=now.version,
+            left=left.version,
+            own=own,
+            reason=reason,
+            by=by,
+            at=at,
+        )
+        put_in_production(state, now)
+        write_pin(state, pin)
+        if not has_server():
+            with registry_of(state) as registry:
+                move_aliases(registry, now)
+        return WentBack(left, now, pin)
+
+    done = StateBranch(repository.root).update(f"Roll back {model}: {reason[:60]}", change)
+    if has_server():
+        move_aliases(repository, done.now)
+    return done
+
+
+def _target(known: list[Release], left: Release, version: int | None) -> Release:
+    """The version to go back to."""
+    if version is None:
+        before = [each for each in known if each.version < left.version]
+        if not before:
+            raise MlopsError(
+                "no_previous",
+                f"{left.model} has no version before {left.version}; stop it where it is served.",
+            )
+        return before[-1]
+    if version == left.version:
+        raise MlopsError(
+            "already_live", f"Version {version} of {left.model} is in production already."
+        )
+    for each in known:
+        if each.version == version:
+            return each
+    there = ", ".join(str(each.version) for each in known)
+    raise MlopsError(
+        "unknown_version", f"{left.model} has no released version {version}; there are: {there}."
+    )

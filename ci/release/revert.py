@@ -1,0 +1,109 @@
+"""The pull request that takes a model's files on main back to those of a released version."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.errors import MlopsError
+from ci.git import git
+from ci.github import pulls
+from ci.report.markdown import plain
+from ci.state.branch import StateBranch
+
+if TYPE_CHECKING:
+    from ci.github.client import GitHub
+    from ci.release.go_back import WentBack
+    from ci.repository import Repository
+
+
+@dataclass(frozen=True)
+class Revert:
+    """``url`` of the pull request, or of the page on which a person opens it; None: no change."""
+
+    url: str | None
+    opened: bool
+
+    def said(self) -> str:
+        """Markdown for the page of the run."""
+        if self.url is None:
+            return "main has that version's files already, so that there is nothing to revert."
+        if self.opened:
+            return f"[A pull request]({self.url}) takes the model's files on main back, too."
+        return (
+            f"[Open the pull request]({self.url}) that takes the model's files on main back, too: "
+            "this repository does not let Actions open one (Settings, Actions, General)."
+        )
+
+
+def open_revert(repository: Repository, github: GitHub, done: WentBack, base: str) -> Revert:
+    """Push a branch with the model's files of the version that is in production, and ask for it.
+
+    Raises:
+        MlopsError: ``git_failed``, ``state_unreachable``.
+    """
+    commit = _commit(repository.root, done)
+    if commit is None:
+        return Revert(None, opened=False)
+    branch = f"rollback/{done.now.model}-v{done.left.version}-{github.context.run_id}"
+    StateBranch(repository.root, branch=branch).push(commit)
+    title = f"Take {done.now.model} back to version {done.now.version}"
+    try:
+        made = pulls.create(github, branch, base, title, _body(done))
+    except MlopsError:  # the repository does not let Actions open pull requests
+        server = f"{github.context.server_url}/{github.context.repository}"
+        return Revert(f"{server}/compare/{base}...{branch}?expand=1", opened=False)
+    return Revert(str(made["html_url"]), opened=True)
+
+
+def _commit(root: Path, done: WentBack) -> str | None:
+    """A commit on top of the checkout with the old files of the model; None where they are these.
+
+    It is made in an index of its own, so that the work tree stays as it is.
+    """
+    folder = f"models/{done.now.model}"
+    with tempfile.TemporaryDirectory(prefix="mlops-revert-") as directory:
+        index = {"GIT_INDEX_FILE": str(Path(directory, "index"))}
+        _plumb(root, index, "read-tree", "HEAD")
+        _plumb(root, index, "rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", folder)
+        _plumb(root, index, "read-tree", f"--prefix={folder}/", f"{done.now.commit}:{folder}")
+        tree = _plumb(root, index, "write-tree")
+        if tree == git(root, "rev-parse", "HEAD^{tree}").strip():
+            return None
+        message = f"Take {done.now.model} back to version {done.now.version}\n\n{done.pin.reason}"
+        return _plumb(root, index, "commit-tree", tree, "-p", "HEAD", "-m", message)
+
+
+def _plumb(root: Path, environment: dict[str, str], *arguments: str) -> str:
+    identity = {
+        "GIT_AUTHOR_NAME": "github-actions[bot]",
+        "GIT_AUTHOR_EMAIL": "41898282+github-actions[bot]@users.noreply.github.com",
+    }
+    committer = {key.replace("AUTHOR", "COMMITTER"): value for key, value in identity.items()}
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=root,
+        env={**os.environ, **identity, **committer, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MlopsError("git_failed", f"git {arguments[0]} failed: {reason}")
+    return done.stdout.strip()
+
+
+def _body(done: WentBack) -> str:
+    return (
+        f"@{done.pin.by} rolled {done.now.model} back from version {done.left.version} to "
+        f"{done.now.version}: {plain(done.pin.reason)}\n\nThat has happened already and does not "
+        "wait for this pull request. It takes the model's files on main back to those of version "
+        f"{done.now.version}, so that main says again what is in production. Until they change, "
+        "deployments leave the model alone.\n\nWhere no check starts by itself (Actions opened "
+        "this with its own token), close and reopen this pull request."
+    )
