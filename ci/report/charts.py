@@ -55,7 +55,6 @@ def _by_slice(judgement: Judgement) -> tuple[Chart, str] | None:
         [s.value if one else f"{s.column}: {s.value}".replace("_", " ") for s in known],
         [_height(found.metric, s.candidate) for s in known],
         [_height(found.metric, s.rival) for s in known],
-        horizontal=True,
     )
     return chart, (
         f"The {len(known)} largest parts. Bars: candidate; line: {name(known[0].against)}; "

@@ -61,14 +61,14 @@ class Chart:
     labels: Sequence[str]
     bars: Sequence[float]
     line: Sequence[float] = ()
-    horizontal: bool = False
 
     def mermaid(self) -> str:
         """The chart as a fenced Mermaid block."""
         top = 1.1 * max([*self.bars, *self.line], default=0) or 1.0
         lines = [
             "```mermaid",
-            "xychart-beta horizontal" if self.horizontal else "xychart-beta",
+            _settings(len(self.labels)),
+            "xychart-beta horizontal",  # upright, Mermaid cuts off the outer labels
             f"    title {_quoted(self.title, 100)}",
             f"    x-axis [{', '.join(self._unique_labels())}]",
             f"    y-axis {_quoted(self.axis, 60)} 0 --> {_value(top)}",
@@ -87,6 +87,12 @@ class Chart:
                 quoted = f'{quoted[:-1]} {len(found) + 1}"'
             found.append(quoted)
         return found
+
+
+def _settings(bars: int) -> str:
+    """Blue bars and a red line, since Mermaid's first colour is all but white, and no more room."""
+    colours = '"themeVariables": {"xyChart": {"plotColorPalette": "#7BA6D0, #B2182B"}}'
+    return f'%%{{init: {{"xyChart": {{"height": {110 + 34 * bars}}}, {colours}}}}}%%'
 
 
 def _quoted(text: str, limit: int) -> str:

@@ -147,7 +147,9 @@ def test_waived_rules_are_in_the_verdict_with_their_reason():
 
 
 CHART = re.compile(
-    r'xychart-beta( horizontal)?\n    title "[^"]+"\n    x-axis \[("[^"]+")(, "[^"]+")*\]\n'
+    r'%%\{init: \{"xyChart": \{"height": \d+\}, "themeVariables": .*\}\}\}%%\n'
+    r"xychart-beta horizontal\n"
+    r'    title "[^"]+"\n    x-axis \[("[^"]+")(, "[^"]+")*\]\n'
     r'    y-axis "[^"]+" 0 --> [\d.]+\n    bar \[[\d.]+(, [\d.]+)*\](\n    line \[[\d., ]+\])?\n'
 )
 
