@@ -1,8 +1,8 @@
-"""Commit statuses, and the pull requests of a commit."""
+"""Commits, their statuses, and the pull requests of a commit."""
 
 from __future__ import annotations
 
-from tests.workflows.standin.calls import Answer, Call, Page, answers
+from tests.workflows.standin.calls import Answer, Call, Page, answers, not_found
 from tests.workflows.standin.hub import Document, Hub, Refusal, now
 from tests.workflows.standin.people import repository, user
 from tests.workflows.standin.pulls import simple
@@ -72,3 +72,46 @@ def _brought(hub: Hub, pull: Document, sha: str) -> bool:
         return False
     listed = hub.git("rev-list", f"{pull['base_ref']}..refs/pull/{pull['number']}/head")
     return sha in listed.split()
+
+
+@answers("repos/get-commit", "contents:read")
+def get_commit(hub: Hub, call: Call) -> tuple[int, Answer]:
+    sha = hub.commit_of(call.params["ref"])
+    if sha is None:
+        raise Refusal(422, f"No commit found for SHA: {call.params['ref']}")
+    return 200, _commit(hub, sha)
+
+
+@answers("pulls/list-commits", "pull-requests:read")
+def list_commits(hub: Hub, call: Call) -> tuple[int, Answer]:
+    pull = hub.pulls.get(call.params["pull_number"])
+    if pull is None:
+        raise not_found()
+    since = f"{pull['base_sha']}..refs/pull/{pull['number']}/head"
+    return 200, Page([_commit(hub, sha) for sha in hub.git("rev-list", "--reverse", since).split()])
+
+
+def _commit(hub: Hub, sha: str) -> Document:
+    """A commit; whoever is no collaborator and no known person has no account."""
+    shown = hub.git("show", "-s", "--format=%P%n%an%n%ae%n%aI%n%cn%n%T%n%s", sha).splitlines()
+    parents, name, email, date, committer, tree, subject = shown
+    address = f"{hub.url}/repos/{hub.full_name}/commits/{sha}"
+    who = {"name": name, "email": email, "date": date}
+    return {
+        "sha": sha,
+        "node_id": sha[:12],
+        "url": address,
+        "html_url": f"{hub.url}/{hub.full_name}/commit/{sha}",
+        "comments_url": f"{address}/comments",
+        "author": user(hub, name) if email.endswith("@example.com") else None,
+        "committer": user(hub, committer) if email.endswith("@example.com") else None,
+        "parents": [{"sha": each, "url": address} for each in parents.split()],
+        "commit": {
+            "author": who,
+            "committer": who,
+            "message": subject,
+            "comment_count": 0,
+            "tree": {"sha": tree, "url": address},
+            "url": address,
+        },
+    }

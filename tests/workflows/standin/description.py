@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
-from jsonschema.validators import validator_for
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -69,7 +68,7 @@ class Operation:
 def operations() -> list[Operation]:
     """All operations, those with the fewest variable parts first."""
     every = [Operation(name, each) for name, each in _document()["operations"].items()]
-    return sorted(every, key=lambda each: each.path.count("{"))
+    return sorted(every, key=lambda each: (each.path.count("{"), -len(each.path)))
 
 
 def problems(schema: dict[str, Any], value: Any) -> list[str]:
@@ -176,13 +175,13 @@ def _document() -> dict[str, Any]:
 
 @cache
 def _registry() -> Registry[Any]:
-    contents = json.loads(json.dumps(_document()["schemas"]).replace(PREFIX, f"{URN}{PREFIX}"))
-    resource = Resource(contents={"components": {"schemas": contents}}, specification=DRAFT202012)
-    return Registry().with_resource(URN, resource)
+    schemas = json.loads(json.dumps(_document()["schemas"]).replace(PREFIX, f"{URN}{PREFIX}"))
+    resource = Resource({"components": {"schemas": schemas}}, DRAFT202012)
+    found: Registry[Any] = Registry().with_resource(URN, resource)
+    return found
 
 
 @cache
 def _validator(schema: str) -> Draft202012Validator:
     absolute = json.loads(schema.replace(f'"{PREFIX}', f'"{URN}{PREFIX}'))
-    kind = validator_for(absolute, default=Draft202012Validator)
-    return kind(absolute, registry=_registry())  # type: ignore[no-any-return]
+    return Draft202012Validator(absolute, registry=_registry())

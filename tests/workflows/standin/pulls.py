@@ -61,6 +61,26 @@ def refresh_head(hub: Hub, pull: Document) -> None:
     branch = f"refs/heads/{pull['head_ref']}"
     source = str(hub.repository_of(pull["head_owner"]))
     hub.git("fetch", "-q", source, f"+{branch}:refs/pull/{pull['number']}/head")
+    refresh_merge(hub, pull["number"])
+
+
+def refresh_merge(hub: Hub, number: int) -> str | None:
+    """Main and the pull request together, in `refs/pull/N/merge`; None where they conflict."""
+    commit = merge_commit(hub, number, f"Merge pull request {number}")
+    if commit is not None:
+        hub.git("update-ref", f"refs/pull/{number}/merge", commit)
+    return commit
+
+
+def merge_commit(hub: Hub, number: int, message: str, *, squash: bool = False) -> str | None:
+    """The commit that would bring a pull request into main; nothing points to it yet."""
+    base, head = f"refs/heads/{hub.pulls[number]['base_ref']}", f"refs/pull/{number}/head"
+    try:
+        tree = hub.git("merge-tree", "--write-tree", base, head)
+    except Refusal:
+        return None
+    parents = ["-p", base, *([] if squash else ["-p", head])]
+    return hub.git("commit-tree", tree, *parents, "-m", message)
 
 
 def head_sha(hub: Hub, pull: Document) -> str:

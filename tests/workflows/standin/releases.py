@@ -121,7 +121,9 @@ def get_release_by_tag(hub: Hub, call: Call) -> tuple[int, Answer]:
 def update_release(hub: Hub, call: Call) -> tuple[int, Answer]:
     each = _release(hub, call)
     _check_body(call.body.get("body"))
-    changes = {key: call.body[key] for key in ("name", "body", "draft") if key in call.body}
+    changes: Document = {
+        key: call.body[key] for key in ("name", "body", "draft") if key in call.body
+    }
     if each["draft"] and changes.get("draft") is False:
         each["published_at"] = now()
         if hub.commit_of(f"refs/tags/{each['tag_name']}") is None:
