@@ -97,6 +97,15 @@ class Workflow:
         if event == "workflow_run" and facts.get("workflow") not in filters["workflows"]:
             raise HarnessError(f"{self.path} does not follow {facts.get('workflow')}")
 
+    def has_group(self) -> bool:
+        """Whether runs of this workflow wait for one another."""
+        return bool(self.data.get("concurrency"))
+
+    def cancels(self) -> bool:
+        """Whether a new run ends the one before."""
+        group = self.data.get("concurrency")
+        return isinstance(group, dict) and group.get("cancel-in-progress") is True
+
     def uses(self) -> list[dict[str, Any]]:
         """Each step that uses an action."""
         steps = [step for job in self.jobs.values() for step in job.get("steps", [])]
@@ -173,3 +182,20 @@ def labels(workflow: Workflow) -> set[str]:
     """Runner labels that stand in the file itself, not in an expression."""
     given = [job["runs-on"] for job in workflow.jobs.values() if "runs-on" in job]
     return {each for each in given if isinstance(each, str) and "${{" not in each}
+
+
+def dispatch_inputs(workflow: Workflow, given: dict[str, str]) -> dict[str, str]:
+    """What `workflow_dispatch` hands on: defaults filled in, everything else refused."""
+    declared = workflow.triggers()["workflow_dispatch"].get("inputs") or {}
+    unknown = set(given) - set(declared)
+    if unknown:
+        raise HarnessError(f"{workflow.path} has no input {', '.join(sorted(unknown))}")
+    values = {}
+    for name, each in declared.items():
+        value = given.get(name, str(each.get("default", "")))
+        if each.get("required") and not value:
+            raise HarnessError(f"{workflow.path} needs the input {name}")
+        if each.get("type") == "choice" and value not in each["options"]:
+            raise HarnessError(f"{workflow.path}: {name} is one of {each['options']}")
+        values[name] = value
+    return values

@@ -38,69 +38,29 @@ and has a fork. The repository is private, as the strictest case: reading needs 
 
 from __future__ import annotations
 
-import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.workflows import payloads
-from tests.workflows.act import Job, Setting, run_workflow, runner_path
+from tests.workflows.authors import Authors, Files
+from tests.workflows.runs import Run, Runner
 from tests.workflows.standin.commits import latest
 from tests.workflows.standin.git_http import new_bare
-from tests.workflows.standin.hub import APP, BOT, Document, Hub, Token, now
+from tests.workflows.standin.hub import BOT, Document, Hub, now
 from tests.workflows.standin.issues import add_comment, open_issue
-from tests.workflows.standin.pulls import head_sha, open_pull, refresh_head
+from tests.workflows.standin.pulls import (
+    head_sha,
+    merge_commit,
+    open_pull,
+    refresh_head,
+    refresh_merge,
+)
 from tests.workflows.standin.server import Standin
-from tests.workflows.workflow_files import HarnessError, Workflow
+from tests.workflows.workflow_files import HarnessError, dispatch_inputs
 
 PEOPLE = {"kronkers": "admin", "alice": "admin", "bob": "push", "carol": "push"}
 STRANGER = "mallory"
 WATERMARK = '"CML watermark kronkers/report"'
-Files = dict[str, str | None]
-
-
-@dataclass
-class Run:
-    """A run of a workflow; `jobs` once it has ended."""
-
-    id: int
-    workflow: Workflow
-    document: Document
-    event: Document
-    sha: str
-    ref: str
-    jobs: list[Job] = field(default_factory=list)
-
-    @property
-    def conclusion(self) -> str | None:
-        """success, failure, cancelled or, before its end, None."""
-        found: str | None = self.document["conclusion"]
-        return found
-
-    @property
-    def summary(self) -> str:
-        """What its page shows."""
-        return "\n".join(job.summary for job in self.jobs if job.summary)
-
-    @property
-    def annotations(self) -> list[dict[str, str]]:
-        """Errors, warnings and notices of all jobs."""
-        return [each for job in self.jobs for each in job.annotations]
-
-    @property
-    def log(self) -> str:
-        """What all steps printed."""
-        return "\n".join(f"# {job.name}\n{job.log}" for job in self.jobs)
-
-    def job(self, name: str) -> Job:
-        """The job with that id or name."""
-        found = [job for job in self.jobs if name in (job.id, job.name)]
-        assert found, f"no job {name!r} in {[job.name for job in self.jobs]}"
-        return found[0]
-
-    def ran(self) -> list[str]:
-        """Names of the jobs that were not skipped."""
-        return [job.name for job in self.jobs if job.conclusion != "skipped"]
+MAIN = "refs/heads/main"
 
 
 class World:
@@ -108,17 +68,15 @@ class World:
 
     def __init__(self, folder: Path, template: Path) -> None:
         self.github = Hub(folder)
-        self.folder = folder
-        self.secrets: dict[str, str] = {}
-        self.variables: dict[str, str] = {}
         self.pushes: list[tuple[str, str, str]] = []
-        self.labels: tuple[str, ...] = ()
+        self._waiting: list[Run] = []
         self._standin = Standin(self.github)
         self.github.collaborators.update(PEOPLE)
         new_bare(self.github.bare)
-        self.github.git("fetch", "-q", str(template), "main:refs/heads/main")
-        self.clone = folder / "clone"
-        git(folder, "clone", "-q", "-b", "main", str(self.github.bare), str(self.clone))
+        self.github.git("fetch", "-q", str(template), f"main:{MAIN}")
+        self._authors = Authors(self.github, folder / "clone")
+        self.runner = Runner(self.github, folder)
+        self.secrets, self.variables = self.runner.secrets, self.runner.variables
 
     def __enter__(self) -> World:
         self._standin.__enter__()
@@ -148,7 +106,7 @@ class World:
         owner = STRANGER if fork else self.github.owner
         if fork and not self.github.repository_of(owner).exists():
             new_bare(self.github.repository_of(owner))
-        self._commit("origin/main", files, owner, branch, author)
+        self._authors.commit(self.main, files, author, owner, branch)
         pull = open_pull(
             self.github,
             head_owner=owner,
@@ -165,26 +123,23 @@ class World:
         of = self.github.pulls[pull]
         author = author or of["author"]
         start = head_sha(self.github, of)
-        commit = self._commit(start, files, of["head_owner"], of["head_ref"], author)
+        commit = self._authors.commit(start, files, author, of["head_owner"], of["head_ref"])
         refresh_head(self.github, of)
         return commit
 
     def commit(self, files: Files, author: str = "alice", message: str = "Direct") -> str:
         """Push to main past any review."""
         before = self.main
-        after = self._commit("origin/main", files, self.github.owner, "main", author, message)
+        after = self._authors.commit(before, files, author, self.github.owner, "main", message)
         self.pushes.append((before, after, author))
         return after
 
     def merge(self, pull: int, *, author: str = "alice", squash: bool = False) -> str:
         """Merge as the button does; returns the commit on main, whose push is queued."""
         of, before = self.github.pulls[pull], self.main
-        head = head_sha(self.github, of)
-        tree = self._merged_tree(pull)
-        parents = ["-p", before, *([] if squash else ["-p", head])]
-        message = f"{of['title']} (#{pull})"
-        after = self.github.git("commit-tree", tree, *parents, "-m", message)
-        self.github.git("update-ref", "refs/heads/main", after, before)
+        after = merge_commit(self.github, pull, f"{of['title']} (#{pull})", squash=squash)
+        assert after is not None, "a pull request with conflicts can't be merged"
+        self.github.git("update-ref", MAIN, after, before)
         of.update(state="closed", merged_at=now(), merge_commit_sha=after, base_sha=before)
         self.github.issues[pull]["state"] = "closed"
         self.pushes.append((before, after, author))
@@ -221,7 +176,7 @@ class World:
     @property
     def main(self) -> str:
         """The newest commit of main."""
-        return self.github.git("rev-parse", "refs/heads/main")
+        return self.github.git("rev-parse", MAIN)
 
     def head(self, pull: int) -> str:
         """The newest commit of a pull request."""
@@ -263,46 +218,53 @@ class World:
         return run, self.run_report(run, "completed", report)
 
     def begin_pull_request(self, pull: int, workflow: str = "pull-request.yml") -> Run:
-        """Queue the run for the newest commit of a pull request."""
+        """Queue the run for the newest commit; an older one that has not ended is cancelled."""
         of = self.github.pulls[pull]
         if of["author"] == BOT:
             raise HarnessError("a pull request of the workflow's own token starts no workflow")
         known = [each for each in self.github.runs.values() if each["pull"] == pull]
         action = "synchronize" if known else "opened"
-        merge = self._merge_commit(pull)
-        found = self._workflow(workflow, merge)
+        commit = refresh_merge(self.github, pull)
+        assert commit is not None, "a pull request with conflicts starts no workflow"
+        found = self.runner.workflow(workflow, commit)
         files = self.github.git("diff", "--name-only", f"main...refs/pull/{pull}/head")
         found.require_trigger("pull_request", action=action, branch="main", files=files.split())
+        for each in self._waiting if found.cancels() else []:
+            if each.document["pull"] == pull and each.workflow.path == found.path:
+                self.runner.cancel(each)
         event = payloads.pull_request(self.github, pull, action)
-        return self._begin(
-            found, "pull_request", event, merge, f"refs/pull/{pull}/merge", pull=pull
-        )
+        ref = f"refs/pull/{pull}/merge"
+        run = self.runner.begin(found, "pull_request", event, commit, ref, pull=pull)
+        self._waiting = [each for each in self._waiting if each.conclusion is None] + [run]
+        return run
 
     def run_report(self, run: Run, action: str = "completed", workflow: str = "report.yml") -> Run:
         """Run what follows another run, on main."""
-        found = self._workflow(workflow, self.main)
+        found = self.runner.workflow(workflow, self.main)
         found.require_trigger("workflow_run", action=action, workflow=run.workflow.name)
         event = payloads.workflow_run(self.github, run.document, action)
-        return self.finish(self._begin(found, "workflow_run", event, self.main, "refs/heads/main"))
+        return self.finish(self.runner.begin(found, "workflow_run", event, self.main, MAIN))
 
     def run_push(self, workflow: str = "deploy.yml") -> list[Run]:
-        """Run what the queued pushes to main start, as a concurrency group lets it.
+        """Run what the queued pushes to main start, as the concurrency group lets it.
 
         The first runs while the others wait; of those that wait only the newest is left.
         """
         queued, self.pushes = self.pushes, []
         runs = []
         for before, after, sender in queued:
-            found = self._workflow(workflow, after)
+            found = self.runner.workflow(workflow, after)
             files = self.github.git("diff", "--name-only", before, after).splitlines()
             found.require_trigger("push", branch="main", files=files)
             event = payloads.push(self.github, before, after, sender)
-            runs.append(self._begin(found, "push", event, after, "refs/heads/main", sender))
+            runs.append(self.runner.begin(found, "push", event, after, MAIN, actor=sender))
         for number, run in enumerate(runs):
-            if number in (0, len(runs) - 1):
+            last = number == len(runs) - 1
+            first = number == 0 and not run.workflow.cancels()
+            if first or last or not run.workflow.has_group():
                 self.finish(run)
             else:
-                run.document.update(status="completed", conclusion="cancelled")
+                self.cancel(run)
         return runs
 
     def dispatch(
@@ -315,11 +277,13 @@ class World:
     ) -> Run:
         """Run a workflow by hand; inputs that it does not declare are refused."""
         commit = self.github.git("rev-parse", f"refs/heads/{ref}")
-        found = self._workflow(workflow, commit)
+        found = self.runner.workflow(workflow, commit)
         found.require_trigger("workflow_dispatch")
-        values = _inputs(found, inputs or {})
+        values = dispatch_inputs(found, inputs or {})
         event = payloads.dispatch(self.github, found.path, ref, values, actor)
-        run = self._begin(found, "workflow_dispatch", event, commit, f"refs/heads/{ref}", actor)
+        run = self.runner.begin(
+            found, "workflow_dispatch", event, commit, f"refs/heads/{ref}", actor=actor
+        )
         return self.finish(run)
 
     def run_dispatched(self) -> list[Run]:
@@ -332,21 +296,20 @@ class World:
 
     def schedule(self, workflow: str) -> Run:
         """Run a workflow as its (first) schedule does."""
-        found = self._workflow(workflow, self.main)
+        found = self.runner.workflow(workflow, self.main)
         found.require_trigger("schedule")
-        cron = self._cron(found)
-        event = payloads.schedule(self.github, cron)
-        return self.finish(self._begin(found, "schedule", event, self.main, "refs/heads/main"))
+        event = payloads.schedule(self.github, found.data["on"]["schedule"][0]["cron"])
+        return self.finish(self.runner.begin(found, "schedule", event, self.main, MAIN))
 
     def run_issue(
         self, workflow: str, number: int, action: str = "opened", label: str | None = None
     ) -> Run:
         """Run what an issue starts."""
-        found = self._workflow(workflow, self.main)
+        found = self.runner.workflow(workflow, self.main)
         found.require_trigger("issues", action=action)
         event = payloads.issues(self.github, number, action, label)
         sender = self.github.issues[number]["author"]
-        run = self._begin(found, "issues", event, self.main, "refs/heads/main", sender)
+        run = self.runner.begin(found, "issues", event, self.main, MAIN, actor=sender)
         return self.finish(run)
 
     def expire_artifacts(self) -> None:
@@ -361,190 +324,8 @@ class World:
 
     def cancel(self, run: Run) -> None:
         """A newer run of its concurrency group took its place."""
-        run.document.update(status="completed", conclusion="cancelled", updated_at=now())
+        self.runner.cancel(run)
 
     def finish(self, run: Run) -> Run:
         """Run a queued run to its end."""
-        assert run.conclusion is None, "this run has ended"
-        run.document.update(status="in_progress", updated_at=now())
-        run.jobs = run_workflow(run.workflow, self._setting(run))
-        bad = [job for job in run.jobs if job.conclusion == "failure"]
-        run.document.update(
-            status="completed", conclusion="failure" if bad else "success", updated_at=now()
-        )
-        self.github.jobs += [_job_document(self.github, run, job) for job in run.jobs]
-        return run
-
-    # --- inside -----------------------------------------------------------------------------
-
-    def _commit(
-        self,
-        start: str,
-        files: Files,
-        owner: str,
-        branch: str,
-        author: str,
-        message: str = "Change",
-    ) -> str:
-        git(self.clone, "fetch", "-q", "origin", "+refs/pull/*/head:refs/pulls/*", "main")
-        git(self.clone, "checkout", "-q", "--detach", start)
-        for name, text in files.items():
-            path = self.clone / name
-            if text is None:
-                path.unlink()
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-        git(self.clone, "add", "-A")
-        who = [f"-c user.name={author}", f"-c user.email={author}@example.com"]
-        identity = [part for each in who for part in each.split(" ", 1)]
-        git(self.clone, *identity, "commit", "-q", "--allow-empty", "-m", message)
-        target = str(self.github.repository_of(owner))
-        git(self.clone, "push", "-q", "--force", target, f"HEAD:refs/heads/{branch}")
-        return git(self.clone, "rev-parse", "HEAD").strip()
-
-    def _merged_tree(self, pull: int) -> str:
-        return self.github.git("merge-tree", "--write-tree", "main", f"refs/pull/{pull}/head")
-
-    def _merge_commit(self, pull: int) -> str:
-        """What GitHub tests: main and the pull request together, in `refs/pull/N/merge`."""
-        head, tree = self.head(pull), self._merged_tree(pull)
-        parents = ["-p", self.main, "-p", head]
-        commit = self.github.git("commit-tree", tree, *parents, "-m", f"Merge {head}")
-        self.github.git("update-ref", f"refs/pull/{pull}/merge", commit)
-        return commit
-
-    def _workflow(self, name: str, commit: str) -> Workflow:
-        path = f".github/workflows/{name}"
-        return Workflow(path, self.github.git("show", f"{commit}:{path}") + "\n")
-
-    def _cron(self, workflow: Workflow) -> str:
-        return str(workflow.data["on"]["schedule"][0]["cron"])
-
-    def _begin(
-        self,
-        workflow: Workflow,
-        name: str,
-        event: Document,
-        sha: str,
-        ref: str,
-        actor: str | None = None,
-        pull: int | None = None,
-    ) -> Run:
-        of = self.github.pulls[pull] if pull else None
-        own = of is None or of["head_owner"] == self.github.owner
-        number = self.github.next_id()
-        document: Document = {
-            "id": number,
-            "name": workflow.name,
-            "path": workflow.path,
-            "event": name,
-            "status": "queued",
-            "conclusion": None,
-            "head_branch": of["head_ref"] if of else ref.removeprefix("refs/heads/"),
-            "head_sha": head_sha(self.github, of) if of else sha,
-            "head_owner": of["head_owner"] if of else self.github.owner,
-            # GitHub leaves a fork's pull request out.
-            "pulls": [pull] if pull and own else [],
-            "pull": pull,
-            "attempt": 1,
-            "actor": actor or (of["author"] if of else self.github.owner),
-            "created_at": now(),
-            "updated_at": now(),
-        }
-        self.github.runs[number] = document
-        read_only = not own
-        for job in workflow.jobs:
-            granted = workflow.permissions(job)
-            if read_only:
-                granted = {scope: "read" for scope, level in granted.items() if level != "none"}
-            self.github.tokens[f"ghs_{number}.{job}"] = Token(BOT, granted, number)
-        return Run(number, workflow, document, event, sha, ref)
-
-    def _setting(self, run: Run) -> Setting:
-        folder = self.folder / "runs" / str(run.id)
-        checkout = folder / "checkout"
-        folder.mkdir(parents=True)
-        git(folder, "clone", "-q", "--shared", "--no-checkout", str(self.github.bare), "checkout")
-        git(checkout, "checkout", "-q", "-B", run.ref.removeprefix("refs/heads/"), run.sha)
-        fork = run.document["head_owner"] != self.github.owner
-        return Setting(
-            folder=folder,
-            checkout=checkout,
-            event_name=run.document["event"],
-            event=run.event,
-            environment=self._environment(run),
-            secrets={**({} if fork else self.secrets), "GITHUB_TOKEN": f"ghs_{run.id}"},
-            variables=self.variables,
-            actor=run.document["actor"],
-            path=runner_path(),
-            labels=self.labels,
-        )
-
-    def _environment(self, run: Run) -> dict[str, str]:
-        return {
-            "GITHUB_API_URL": self.url,
-            "GITHUB_SERVER_URL": self.url,
-            "GITHUB_GRAPHQL_URL": f"{self.url}/graphql",
-            "GITHUB_REPOSITORY": self.github.full_name,
-            "GITHUB_REPOSITORY_OWNER": self.github.owner,
-            "GITHUB_RUN_ID": str(run.id),
-            "GITHUB_RUN_ATTEMPT": "1",
-            "GITHUB_SHA": run.sha,
-            "GITHUB_REF": run.ref,
-            "GITHUB_REF_NAME": run.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
-        }
-
-
-def _inputs(workflow: Workflow, given: dict[str, str]) -> dict[str, str]:
-    declared = workflow.triggers()["workflow_dispatch"].get("inputs") or {}
-    unknown = set(given) - set(declared)
-    if unknown:
-        raise HarnessError(f"{workflow.path} has no input {', '.join(sorted(unknown))}")
-    values = {}
-    for name, each in declared.items():
-        value = given.get(name, str(each.get("default", "")))
-        if each.get("required") and not value:
-            raise HarnessError(f"{workflow.path} needs the input {name}")
-        if each.get("type") == "choice" and value not in each["options"]:
-            raise HarnessError(f"{workflow.path}: {name} is one of {each['options']}")
-        values[name] = value
-    return values
-
-
-def _job_document(hub: Hub, run: Run, job: Job) -> dict[str, Any]:
-    number = hub.next_id()
-    steps = [
-        {"name": step.name, "status": "completed", "conclusion": step.conclusion, "number": index}
-        for index, step in enumerate(job.steps, 1)
-    ]
-    return {
-        "id": number,
-        "run_id": run.id,
-        "name": job.name,
-        "status": "completed",
-        "conclusion": job.conclusion,
-        "head_sha": run.document["head_sha"],
-        "run_attempt": 1,
-        "started_at": job.began or now(),
-        "completed_at": job.ended or now(),
-        "created_at": run.document["created_at"],
-        "labels": ["ubuntu-24.04"],
-        "steps": steps,
-        "workflow_name": run.workflow.name,
-        "html_url": f"{hub.url}/{hub.full_name}/actions/runs/{run.id}/job/{number}",
-        "url": f"{hub.url}/repos/{hub.full_name}/actions/jobs/{number}",
-        "run_url": f"{hub.url}/repos/{hub.full_name}/actions/runs/{run.id}",
-    }
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in ``folder``."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
-
-
-__all__ = ["APP", "STRANGER", "World"]
+        return self.runner.finish(run)
