@@ -88,13 +88,14 @@ def _time(text: str) -> datetime:
 
 def _runs_of_branch(github: GitHub, pull: Pull) -> list[Run]:
     """Runs that earlier pushes of this pull request started, newest first."""
-    query = {"branch": pull["head"]["ref"], "event": "pull_request"}
+    query = {"branch": pull["head"]["ref"]}
     found = github.paginate(f"{github.repo}/actions/runs", query, key="workflow_runs")
     home = (pull["head"]["repo"] or {}).get("full_name")
     begin = _time(pull["created_at"])
     return [
         run
         for run in found
-        if (run.get("head_repository") or {}).get("full_name") == home
+        if run["event"] in ("pull_request", "workflow_dispatch")
+        and (run.get("head_repository") or {}).get("full_name") == home
         and _time(run["created_at"]) >= begin
     ]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TRAINING = "pull-request.yml"
 TESTS = "platform.yml"
+# The second is how the checks of a bot's pull request are started.
+EVENTS = ("pull_request", "workflow_dispatch")
 CONFLICTS = ("merge_conflict", "too_large")
 
 
@@ -50,7 +52,7 @@ def find_pull(github: GitHub) -> Pull | None:
     """
     run = github.context.event["workflow_run"]
     home = run.get("head_repository") or {}
-    if run["event"] != "pull_request" or not home:
+    if run["event"] not in EVENTS or not home:
         return None
     found = pull_of_head(github, home["owner"]["login"], run["head_branch"], run["head_sha"])
     default = github.context.event["repository"]["default_branch"]
@@ -98,7 +100,7 @@ def _newest(github: GitHub, pull: Pull, workflow: str) -> Run | None:
     runs = [
         run
         for run in runs_of_head(github, pull["head"]["sha"], workflow)
-        if run["event"] == "pull_request"
+        if run["event"] in EVENTS
         and (run.get("head_repository") or {}).get("full_name") == home
         and run["head_branch"] == pull["head"]["ref"]
     ]
