@@ -143,6 +143,9 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
         "PATH": f"{_programs(folder)}:{setting.path}",
         "STANDIN_CML": str(ACTIONS.parent / "cml"),
         "STANDIN_VENV": str(Path(sys.executable).parents[1]),
+        # act gives a step a terminal, GitHub does not.
+        "GIT_PAGER": "cat",
+        "TERM": "dumb",
         # Nothing is fetched from anywhere in a test.
         "PIP_NO_INDEX": "1",
     }
@@ -188,7 +191,8 @@ def _read(workflow: Workflow, lines: list[dict[str, Any]]) -> list[Job]:
     for name in workflow.jobs:
         if not any(job.id == name for job in jobs.values()):
             jobs[name, ""] = Job(name, _name(workflow, name, {}), {})
-    return list(jobs.values())
+    order = list(workflow.jobs)
+    return sorted(jobs.values(), key=lambda job: (order.index(job.id), job.name))
 
 
 def _name(workflow: Workflow, job: str, matrix: dict[str, Any]) -> str:
@@ -210,7 +214,7 @@ def _take(workflow: Workflow, job: Job, line: dict[str, Any]) -> None:
         if len(line["content"].encode()) > SUMMARY_BYTES:
             raise HarnessError(f"{workflow.path}: a summary of {job.id} is over 1 MiB")
     ids = line.get("stepID")
-    if not ids:
+    if not ids or (line.get("stage") == "Pre" and line.get("stepResult") != "failure"):
         return
     step = _step(job, line, ids)
     if line.get("raw_output") or command in ("error", "warning", "notice"):
