@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 _REMOTE = re.compile(
-    r"(?:https://|ssh://git@|git@)(?P<host>[^/:@]+)[/:](?P<name>[^/]+/[^/]+?)(\.git)?/?"
+    r"(?:https?://|ssh://git@|git@)(?P<host>[^/:@]+(:\d+)?)[/:](?P<name>[^/]+/[^/]+?)(\.git)?/?"
 )
 PUBLIC = "github.com"
 
