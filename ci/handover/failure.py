@@ -88,6 +88,6 @@ def _advice(name: str, step: Step, message: str) -> str:
             return advice
     command = {"check": "check", "train": "train", "package": "package"}.get(step, "evaluate")
     return (
-        f"Mend it, try it on your machine with `mlops {command} {name}` and push again; "
-        "in a browser, edit the file in this pull request."
+        f"Mend it, try it on your machine (mlops {command} {name}) and push again; in a browser, "
+        "edit the file in this pull request."
     )

@@ -111,7 +111,7 @@ def _comment(github: GitHub, pull: Pull, found: Look, decision: Decision) -> str
     scope = found.facts.scope
     old = comment.report_comment(github, found.number)
     old_text = comment.without_watermark(old["body"]) if old else None
-    untouched = scope is not None and not scope.models and not scope.platform
+    untouched = scope is not None and not (scope.models or scope.platform or scope.notices)
     if untouched and old_text is None:
         return None
     now = datetime.now(UTC)

@@ -39,7 +39,10 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Scope:
-    """``notices`` are sentences of Markdown that must stand at the top of the report."""
+    """The touched models, the files whose change needs the platform's tests, and what stands first.
+
+    ``notices`` are sentences of Markdown that must stand at the top of the report.
+    """
 
     models: tuple[Touched, ...]
     platform: tuple[str, ...]
@@ -55,11 +58,11 @@ def scope_of(base: Repository, source: Source) -> Scope:
     """What ``source`` touches, compared with the checkout ``base``."""
     merged = Repository(source.root)
     models = touched_models(merged, source.files)
-    platform = [file for file in source.files if file.startswith(PLATFORM) and file not in UNTESTED]
+    platform = [file for file in source.files if file.startswith(PLATFORM)]
     removed = sorted(set(base.model_names()) - set(merged.model_names()))
     return Scope(
         models=tuple(models),
-        platform=tuple(platform),
+        platform=tuple(file for file in platform if file not in UNTESTED),
         notices=(
             *_platform_notices(platform),
             *(_removed(name) for name in removed),
