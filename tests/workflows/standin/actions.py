@@ -126,7 +126,8 @@ def list_workflows(hub: Hub, _call: Call) -> tuple[int, Answer]:
             "id": workflow_id(path),
             "path": path,
             "name": yaml.safe_load(hub.git("show", f"main:{path}"))["name"],
-            "state": "active",
+            "state": hub.switched_off.get(Path(path).name, "active"),
+            "created_at": hub.workflows_since,
         }
         for path in listed
     ]

@@ -81,6 +81,8 @@ class Hub:
     refusals: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    switched_off: dict[str, str] = field(default_factory=dict)
+    workflows_since: str = "2020-01-01T00:00:00Z"
     _last: int = 100
 
     @property
