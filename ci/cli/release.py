@@ -40,7 +40,7 @@ def deploy(model: Model, json: Json = False) -> None:
 
 
 def status(json: Json = False) -> None:
-    """Show what is live, and where."""
+    """Show what is live here, and what was released."""
     from ci.release.operate import status as read
     from ci.repository import Repository
 

@@ -12,6 +12,8 @@ from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
+from ci.state.local import state_folder
+from ci.state.records import all_released
 from ci.targets import local
 from ci.toolchain import require
 
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Status:
-    """One row of `mlops status`; ``state`` is ``running``, ``not ready`` or ``stopped``."""
+    """One row of `mlops status`.
+
+    ``state`` is ``running``, ``not ready`` or ``stopped`` for what this machine serves, and
+    ``released``, without an address, for what was released and is not served here.
+    """
 
     model: str
     environment: str
     version: int
-    url: str
+    url: str | None
     state: str
     since: str
 
@@ -42,11 +48,18 @@ class RolledBack:
 
 
 def status(repository: Repository) -> list[Status]:
-    """What is live, where; one row a deployed model."""
-    return [
+    """What is live here, and what was released according to the state as last fetched, by model."""
+    here = [
         Status(s.model, local.ENVIRONMENT, s.version, s.url, local.state(s), s.since)
         for s in local.all_recorded(repository)
     ]
+    served = {(row.model, row.version) for row in here}
+    there = [
+        Status(r.model, local.ENVIRONMENT, r.version, None, "released", r.released_at)
+        for r in all_released(state_folder(repository))
+        if (r.model, r.version) not in served
+    ]
+    return sorted([*here, *there], key=lambda row: row.model)
 
 
 def rollback(repository: Repository, name: str) -> RolledBack:
@@ -76,7 +89,7 @@ def rollback(repository: Repository, name: str) -> RolledBack:
 
 
 def start(repository: Repository, name: str | None) -> list[Service]:
-    """Serve the production version of ``name``, or of every model that ran here, again.
+    """Serve the production version of ``name``, or of every model that is here, again.
 
     Returns what was started; what runs already is left alone. One that can't be started does not
     keep the others from it.
@@ -87,7 +100,7 @@ def start(repository: Repository, name: str | None) -> list[Service]:
     if name is not None and name not in local.known_models(repository):
         repository.model_dir(name)
     started, errors = [], []
-    for each in [name] if name else local.known_models(repository):
+    for each in [name] if name else _startable(repository):
         try:
             service = _start(repository, each)
         except MlopsError as error:
@@ -99,6 +112,16 @@ def start(repository: Repository, name: str | None) -> list[Service]:
     if errors:
         raise errors[0]
     return started
+
+
+def _startable(repository: Repository) -> list[str]:
+    """Models that ran here, and those whose production version was brought here."""
+    names = {*local.known_models(repository)}
+    for name in repository.model_names():
+        version = None if name in names else by_alias(repository, name, PRODUCTION)
+        if version and local.bento_folder(repository, version.bento).is_dir():
+            names.add(name)
+    return sorted(names)
 
 
 def _start(repository: Repository, name: str) -> Service | None:
