@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from ci.errors import MlopsError
 from ci.git import git
 from ci.github import pulls
+from ci.github.checks import start_checks
+from ci.github.client import GitHubError
 from ci.report.markdown import plain
 from ci.state.branch import StateBranch
 
@@ -40,11 +42,16 @@ class Revert:
         )
 
 
-def open_revert(repository: Repository, github: GitHub, done: WentBack, base: str) -> Revert:
+def open_revert(
+    repository: Repository, github: GitHub, opener: GitHub, done: WentBack, base: str
+) -> Revert:
     """Push a branch with the model's files of the version that is in production, and ask for it.
 
+    ``opener`` opens the pull request: a GitHub App, whose pull requests are checked by themselves,
+    or ``github``, the run's own token, with which the checks are started by hand.
+
     Raises:
-        MlopsError: ``git_failed``, ``state_unreachable``.
+        MlopsError: ``git_failed``, ``state_unreachable`` or what GitHub says.
     """
     commit = _commit(repository.root, done)
     if commit is None:
@@ -53,10 +60,14 @@ def open_revert(repository: Repository, github: GitHub, done: WentBack, base: st
     StateBranch(repository.root, branch=branch).push(commit)
     title = f"Take {done.now.model} back to version {done.now.version}"
     try:
-        made = pulls.create(github, branch, base, title, _body(done))
-    except MlopsError:  # the repository does not let Actions open pull requests
+        made = pulls.create(opener, branch, base, title, _body(done))
+    except GitHubError as error:
+        if error.status != 403:  # a setting of the repository: Actions may not open any
+            raise
         server = f"{github.context.server_url}/{github.context.repository}"
         return Revert(f"{server}/compare/{base}...{branch}?expand=1", opened=False)
+    if opener is github:
+        start_checks(github, made)
     return Revert(str(made["html_url"]), opened=True)
 
 
@@ -104,6 +115,5 @@ def _body(done: WentBack) -> str:
         f"{done.now.version}: {plain(done.pin.reason)}\n\nThat has happened already and does not "
         "wait for this pull request. It takes the model's files on main back to those of version "
         f"{done.now.version}, so that main says again what is in production. Until they change, "
-        "deployments leave the model alone.\n\nWhere no check starts by itself (Actions opened "
-        "this with its own token), close and reopen this pull request."
+        "deployments leave the model alone."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from ci.codeowners import keep_codeowners
 from ci.contract.dataset import dataset_dir, load_dataset
 from ci.errors import MlopsError
 from ci.git import git
-from ci.github import pulls, runs
+from ci.github import pulls
 from ci.github.client import GitHubError
 from ci.pipeline.dvc import reproduce
 from ci.report.markdown import plain
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from ci.repository import Repository
     from ci.scaffold.form import Wish
 
-CHECKS = "pull-request.yml"
-MERGEABLE_SECONDS = 60
 # What a person can put right by editing the issue; anything else is a failure of the platform.
 ANSWERS = (
     *("bad_form", "bad_name", "model_exists", "unknown_dataset", "several_tables", "not_allowed"),
@@ -79,17 +76,6 @@ def propose(repository: Repository, github: GitHub, number: int, body: str | Non
         raise MlopsError("bad_model", f"What would be made is not whole: {problems[0].sentence()}")
     _push(repository, github, wish, branch)
     return Proposal(wish, branch, _open(github, wish, branch, number), new=True)
-
-
-def start_checks(github: GitHub, pull: Pull) -> None:
-    """Start the checks of a pull request that the workflow's own token opened: nothing else does.
-
-    GitHub makes the merge that they test in the background; without it there is nothing to test.
-    """
-    end = time.monotonic() + MERGEABLE_SECONDS
-    while pulls.pull(github, pull["number"])["mergeable"] is None and time.monotonic() < end:
-        time.sleep(2)
-    runs.dispatch(github, CHECKS, pull["head"]["ref"], {"pull": str(pull["number"])})
 
 
 def _bring_table(repository: Repository, dataset: str) -> None:

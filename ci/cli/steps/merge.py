@@ -118,6 +118,10 @@ def settle(plan: Everything = "") -> None:
 
 def rollback(model: Model) -> None:
     """Put a model's previous version back in production, pin it, and ask for a revert."""
+    import os
+    from dataclasses import replace
+
+    from ci.github.client import GitHub
     from ci.github.workflow import add_summary
     from ci.release.go_back import go_back, number_of, said
     from ci.release.plan import branch_of
@@ -130,7 +134,9 @@ def rollback(model: Model) -> None:
     repository = Repository.find()
     done = go_back(repository, github, model, number_of(version), reason, context.actor)
     add_summary(said(done))
-    add_summary(open_revert(repository, github, done, branch_of(context)).said())
+    app = os.environ.get("APP_TOKEN")
+    opener = GitHub(replace(context, token=app)) if app else github
+    add_summary(open_revert(repository, github, opener, done, branch_of(context)).said())
 
 
 def _github() -> tuple[Context, GitHub]:

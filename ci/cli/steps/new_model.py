@@ -26,12 +26,13 @@ def new_model() -> None:
 
     from ci.errors import MlopsError
     from ci.github import issues
+    from ci.github.checks import start_checks
     from ci.github.client import GitHub
     from ci.github.context import Context
     from ci.github.workflow import add_summary, inert
     from ci.report.markdown import plain
     from ci.repository import Repository
-    from ci.scaffold.propose import ANSWERS, propose, start_checks
+    from ci.scaffold.propose import ANSWERS, propose
 
     context = Context.from_environment()
     github, issue = GitHub(context), context.event["issue"]
