@@ -20,6 +20,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="mlops", standalone_mode=False)
     except MlopsError as error:
+        if arguments[:1] == ["ci"]:
+            _annotate(error.message)
         return _fail(error.code, error.message, as_json, 1)
     except (KeyboardInterrupt, click.Abort, typer.Abort):
         return _fail("interrupted", "Interrupted; run the same command again to go on.", as_json, 1)
@@ -45,6 +47,13 @@ def _fail(code: str, message: str, as_json: bool, status: int) -> int:
     else:
         print(f"Error: {message}", file=sys.stderr, flush=True)
     return status
+
+
+def _annotate(message: str) -> None:
+    """The page of a run shows annotations; the log has to be opened."""
+    from ci.github.workflow import annotate
+
+    annotate("error", None, None, message)
 
 
 def _internal(error: Exception) -> str:

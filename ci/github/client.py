@@ -24,6 +24,8 @@ ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 1.0
 # A primary rate limit may last an hour: a job does not sit and pay for that.
 LONGEST_WAIT_SECONDS = 90.0
+# What GitHub asks for where it does not say how long.
+LIMITED_SECONDS = 60.0
 TIMEOUT_SECONDS = (10, 60)
 PER_PAGE = 100
 CHUNK_BYTES = 1 << 20
@@ -144,17 +146,16 @@ class GitHub:
         options.setdefault("timeout", TIMEOUT_SECONDS)
         for attempt in range(1, ATTEMPTS + 1):
             _rewind(options.get("data"))
-            status, wait = None, None if once else _pause(attempt)
             try:
                 response = self._session.request(method, url, **options)
             except requests.RequestException as error:
-                reason = f"got no answer ({type(error).__name__})"
+                status, reason = None, f"got no answer ({type(error).__name__})"
+                wait = None if once else _pause(attempt)
             else:
                 if response.ok:
                     return response
                 status, reason = response.status_code, _reason(response)
-                if status < 500:
-                    wait = _asked_to_wait(response)
+                wait = _wait(response, attempt, once=once)
             if wait is None or attempt == ATTEMPTS:
                 break
             if wait > LONGEST_WAIT_SECONDS:
@@ -214,17 +215,23 @@ def _pause(attempt: int) -> float:
     return FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1)
 
 
-def _asked_to_wait(response: Response) -> float | None:
-    """Seconds that a rate limit lasts, or None where the answer is no rate limit."""
-    headers = response.headers
-    if response.status_code not in (403, 429):
+def _wait(response: Response, attempt: int, *, once: bool) -> float | None:
+    """Seconds until it may be asked again, or None where that is of no use."""
+    headers, status = response.headers, response.status_code
+    used_up = headers.get("x-ratelimit-remaining") == "0"
+    limited = status in (403, 429) and (
+        status == 429
+        or used_up
+        or "retry-after" in headers
+        or "rate limit" in _said(response).lower()
+    )
+    if not limited and (status < 500 or once):
         return None
-    if "retry-after" in headers:
+    if headers.get("retry-after", "").isdigit():
         return float(headers["retry-after"])
-    if headers.get("x-ratelimit-remaining") == "0":
-        return max(1.0, float(headers.get("x-ratelimit-reset", 0)) - time.time())
-    limited = response.status_code == 429 or "rate limit" in _said(response).lower()
-    return 60.0 if limited else None
+    if used_up and headers.get("x-ratelimit-reset", "").isdigit():
+        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+    return LIMITED_SECONDS if limited else _pause(attempt)
 
 
 def _write(response: Response, target: Path, limit_bytes: int) -> None:

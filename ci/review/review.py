@@ -13,6 +13,7 @@ from ci.console import say
 from ci.errors import MlopsError
 from ci.files import read_yaml_quickly, write_json, write_whole
 from ci.github import artifacts
+from ci.github.client import GitHubError
 from ci.review.decide import decide
 from ci.review.look import Look, find_pull, look
 from ci.review.source import Source, source
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ci.review.judge import ModelReview
 
 MOST_ZIP_BYTES = 2 << 30
+GONE = (404, 410)
 
 
 def review(github: GitHub, repository: Repository, target: Path) -> None:
@@ -102,6 +104,10 @@ def _download(
     path = scratch / "handover.zip"
     try:
         artifacts.download(github, newest["id"], path, MOST_ZIP_BYTES)
+    except GitHubError as error:
+        if error.status not in GONE:  # an outage says nothing about the model
+            raise
+        return None, error.message
     except MlopsError as error:
         return None, error.message
     return path, ""

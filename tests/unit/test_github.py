@@ -165,6 +165,15 @@ def test_a_rate_limit_is_waited_for_as_long_as_github_asks(hub: Hub, github: Git
     assert waits(hub)[1] == pytest.approx(30, abs=2)
 
 
+def test_a_limit_without_a_length_lasts_a_minute(hub: Hub, github: GitHub) -> None:
+    for headers in ({}, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}):
+        hub.fail_next("GET", "/pulls", 429, headers=headers, message="Too many requests")
+        assert pulls.open_pulls(github) == []
+    hub.fail_next("GET", "/pulls", 503, headers={"retry-after": "3"})
+    assert pulls.open_pulls(github) == []
+    assert waits(hub) == [60, 60, 3]
+
+
 def test_a_rate_limit_of_an_hour_is_not_waited_for(hub: Hub, github: GitHub) -> None:
     hub.rate_limit_next("GET", "/pulls", seconds=3000, secondary=False)
     with pytest.raises(GitHubError, match=r"rate limit exceeded.* asks to wait \d+ s; run this"):

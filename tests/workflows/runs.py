@@ -106,12 +106,15 @@ class Runner:
             "updated_at": now(),
         }
         self.hub.runs[number] = document
+        self._give_tokens(workflow, number, own)
+        return Run(number, workflow, document, event, sha, ref)
+
+    def _give_tokens(self, workflow: Workflow, run_id: int, own: bool) -> None:
         for job in workflow.jobs:
             granted = workflow.permissions(job)
             if not own:
                 granted = {scope: "read" for scope, level in granted.items() if level != "none"}
-            self.hub.tokens[f"ghs_{number}.{job}"] = Token(BOT, granted, number)
-        return Run(number, workflow, document, event, sha, ref)
+            self.hub.tokens[f"ghs_{run_id}.{job}"] = Token(BOT, granted, run_id)
 
     def finish(self, run: Run) -> Run:
         """Run a queued run to its end."""
@@ -120,8 +123,17 @@ class Runner:
         run.jobs = run_workflow(run.workflow, self._setting(run))
         bad = any(job.conclusion == "failure" for job in run.jobs)
         self._end(run, "failure" if bad else "success")
+        self.hub.jobs = [each for each in self.hub.jobs if each["run_id"] != run.id]
         self.hub.jobs += [_job_document(self.hub, run, job) for job in run.jobs]
         return run
+
+    def again(self, run: Run) -> Run:
+        """The same run once more, as "Re-run all jobs": same event and commit, next attempt."""
+        run.document.update(
+            attempt=run.document["attempt"] + 1, status="queued", conclusion=None, updated_at=now()
+        )
+        self._give_tokens(run.workflow, run.id, run.document["head_owner"] == self.hub.owner)
+        return self.finish(run)
 
     def cancel(self, run: Run) -> None:
         """A newer run of its concurrency group took its place."""
@@ -134,7 +146,7 @@ class Runner:
             del self.hub.tokens[name]
 
     def _setting(self, run: Run) -> Setting:
-        folder = self.folder / "runs" / str(run.id)
+        folder = self.folder / "runs" / f"{run.id}-{run.document['attempt']}"
         checkout = folder / "checkout"
         folder.mkdir(parents=True)
         git(folder, "clone", "-q", "--shared", "--no-checkout", str(self.hub.bare), "checkout")
@@ -161,7 +173,7 @@ class Runner:
             "GITHUB_REPOSITORY": self.hub.full_name,
             "GITHUB_REPOSITORY_OWNER": self.hub.owner,
             "GITHUB_RUN_ID": str(run.id),
-            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_RUN_ATTEMPT": str(run.document["attempt"]),
             "GITHUB_SHA": run.sha,
             "GITHUB_REF": run.ref,
             "GITHUB_REF_NAME": run.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
@@ -181,7 +193,7 @@ def _job_document(hub: Hub, run: Run, job: Job) -> dict[str, Any]:
         "status": "completed",
         "conclusion": job.conclusion,
         "head_sha": run.document["head_sha"],
-        "run_attempt": 1,
+        "run_attempt": run.document["attempt"],
         "started_at": job.began or now(),
         "completed_at": job.ended or now(),
         "created_at": run.document["created_at"],

@@ -16,6 +16,7 @@ state: pulls, issues, comments, runs, artifacts, releases … as plain data, and
     world.push(pull, files)                    # a second push to its branch
     run = world.begin_pull_request(pull)       # queued;  world.run_report(run, "requested")
     world.finish(run)                          # runs it; world.run_report(run, "completed")
+    world.rerun(run)                           # "Re-run all jobs" of a run that has ended
     world.review(pull, "bob", "APPROVED")      world.comment(pull, "bob", "text")
     world.merge(pull)                          # queues the push to main
     runs = world.run_push("deploy.yml")        # the first and the last queued; others cancelled
@@ -321,6 +322,10 @@ class World:
     def drop_caches(self) -> None:
         """A week without use later."""
         self.github.caches.clear()
+
+    def rerun(self, run: Run) -> Run:
+        """Press "Re-run all jobs"."""
+        return self.runner.again(run)
 
     def cancel(self, run: Run) -> None:
         """A newer run of its concurrency group took its place."""
