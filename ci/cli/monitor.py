@@ -17,13 +17,14 @@ def drift(model: Model, json: Json = False) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
     from ci.monitor import check_drift
     from ci.monitor.drift import as_dict
+    from ci.monitor.measures import chunk_ends
     from ci.repository import Repository
 
     repository = Repository.find()
     checked = check_drift(repository, model)
     result = as_dict(checked)
     columns = ["name", "method", "value", "threshold", "chunk", "alert"]
-    rows = [{**row, "chunk": row["chunk"].split("/")[0]} for row in result["features"]]
+    rows = [{**row, "chunk": chunk_ends(row["chunk"])[0]} for row in result["features"]]
     left_out = [f"Not measured: {each.name}: {each.reason}." for each in checked.unmeasured]
     lines = [
         checked.headline,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ci.contract.monitoring import MonitoringPolicy
     from ci.monitor.periods import Periods
 
+# Columns of the periods beside inputs and outputs; no column of a contract can have these names,
+# while a target is often named as the output that predicts it.
+TIME, TARGET = "_time", "_target"
 PERIODS = {"day": "D", "week": "W", "month": "M", "quarter": "Q"}
 NUMERIC = ("number", "integer")
 # A column of many free texts or ids has no distribution that could drift in a useful sense.
@@ -45,7 +48,7 @@ def chunk_of(rules: Monitoring, table: pd.DataFrame) -> Any:
         size, rows = rules.chunk, len(table)
         starts = [row // size * size for row in range(rows)]
         return [f"[{start}:{min(start + size, rows) - 1}]" for start in starts]
-    return table[rules.timestamp].dt.to_period(PERIODS[rules.chunk]).astype(str)
+    return table[TIME].dt.to_period(PERIODS[rules.chunk]).astype(str)
 
 
 def chunk_ends(chunk: str) -> tuple[str, str]:
@@ -65,8 +68,8 @@ def chunk_order(chunk: str) -> tuple[int, str]:
 def chunking(rules: Monitoring) -> dict[str, Any]:
     """How NannyML is told about timestamps and chunks."""
     if isinstance(rules.chunk, int):
-        return {"timestamp_column_name": rules.timestamp, "chunk_size": rules.chunk}
-    return {"timestamp_column_name": rules.timestamp, "chunk_period": PERIODS[rules.chunk]}
+        return {"timestamp_column_name": TIME, "chunk_size": rules.chunk}
+    return {"timestamp_column_name": TIME, "chunk_period": PERIODS[rules.chunk]}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import Measure, chunk_of, chunking, measures_in
+from ci.monitor.measures import TARGET, Measure, chunk_of, chunking, measures_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,11 @@ def performance(
         return {"estimated": [], "realised": []}
     if contract.task not in METRICS:
         return {"estimated": [], "realised": realised_by_chunk(contract, rules, periods)}
-    target = str(rules.target)
-    reference = _labelled(contract, target, periods.reference)
+    reference = _labelled(contract, rules, periods.reference)
     analysis = _with_class(contract, periods.analysis)
     realised = []
-    if target in analysis.columns and analysis[target].notna().any():
-        realised = _realised(contract, rules, reference, _labelled(contract, target, analysis))
+    if TARGET in analysis.columns and analysis[TARGET].notna().any():
+        realised = _realised(contract, rules, reference, _labelled(contract, rules, analysis))
     return {"estimated": _estimated(contract, rules, reference, analysis), "realised": realised}
 
 
@@ -86,33 +85,36 @@ def _values(
     from ci.evaluate.metrics import METRICS as OURS
     from ci.evaluate.metrics import value_of
 
-    target = str(rules.target)
-    if target not in table.columns:
+    if TARGET not in table.columns:
         return
-    known = table[table[target].notna()].rename(columns={target: contract.evaluation.target})
+    known = table[table[TARGET].notna()]
     for chunk, rows in known.groupby(chunk_of(rules, known), sort=False):
-        truth = truth_of(contract, rows, f"models/{contract.name}: monitoring period")
+        truth = truth_of(
+            contract,
+            rows[[TARGET]].set_axis([contract.evaluation.target], axis=1),
+            f"models/{contract.name}: monitoring period",
+        )
         guess = guess_of(contract, {name: rows[name].tolist() for name in contract.output})
         value = value_of(OURS[contract.evaluation.metric].measure(truth, guess), len(rows))
         if math.isfinite(value):
             yield str(chunk), value
 
 
-def _labelled(contract: ModelContract, target: str, table: pd.DataFrame) -> pd.DataFrame:
+def _labelled(contract: ModelContract, rules: Monitoring, table: pd.DataFrame) -> pd.DataFrame:
     """Rows whose target is known, as a number (true 1, false 0)."""
     import pandas as pd
 
-    known = table[table[target].notna()]
-    texts = known[target].astype(str).str.lower()
+    known = table[table[TARGET].notna()]
+    texts = known[TARGET].astype(str).str.lower()
     try:
         numbers = pd.to_numeric(texts.map(lambda text: TRUE_WORDS.get(text, text)))
     except ValueError:
         raise MlopsError(
             "bad_period",
-            f"models/{contract.name}: the monitoring target {target} has a value that is no "
+            f"models/{contract.name}: the monitoring target {rules.target} has a value that is no "
             "number; mend the script that writes the periods.",
         ) from None
-    return _with_class(contract, known.assign(**{target: numbers}))
+    return _with_class(contract, known.assign(**{TARGET: numbers}))
 
 
 def _with_class(contract: ModelContract, table: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +135,7 @@ def _estimated(
         estimator = nannyml.DLE(
             feature_column_names=list(contract.input),
             y_pred=output,
-            y_true=rules.target,
+            y_true=TARGET,
             metrics=[metric],
             hyperparameters={"verbosity": -1},  # LightGBM writes to stdout below Python
             **chunking(rules),
@@ -143,7 +145,7 @@ def _estimated(
             problem_type="classification_binary",
             y_pred_proba=output,
             y_pred=CLASS,
-            y_true=rules.target,
+            y_true=TARGET,
             metrics=[metric],
             **chunking(rules),
         )
@@ -162,7 +164,7 @@ def _realised(
         problem_type="regression" if regression else "classification_binary",
         y_pred=output if regression else CLASS,
         y_pred_proba=None if regression else output,
-        y_true=rules.target,
+        y_true=TARGET,
         metrics=[metric],
         **chunking(rules),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import chunk_of
+from ci.monitor.measures import TARGET, TIME, chunk_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ LEAST_ANALYSIS_ROWS = 10
 
 @dataclass(frozen=True)
 class Periods:
-    """Both periods: input columns, timestamp, output columns, target where the file has it."""
+    """Both periods: input columns, TIME, output columns, and TARGET where the file has it."""
 
     reference: pd.DataFrame
     analysis: pd.DataFrame
@@ -59,9 +59,8 @@ def _require_thresholds(
             f"is usual needs at least {LEAST_REFERENCE_CHUNKS}"
         )
         raise _bad(contract, rules.reference, problem)
-    target = rules.target
-    if target and (target not in reference or reference[target].isna().all()):
-        problem = f"has no value in {target}, which model.yaml names as monitoring.target"
+    if rules.target and (TARGET not in reference or reference[TARGET].isna().all()):
+        problem = f"has no value in {rules.target}, which model.yaml names as monitoring.target"
         raise _bad(contract, rules.reference, problem)
 
 
@@ -83,13 +82,13 @@ def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.Da
         raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
     answers = predict(servable, table, shown, log)
     frame = pd.DataFrame({name: _column(table[name], contract, name) for name in contract.input})
-    frame[rules.timestamp] = _times(table[rules.timestamp], contract, path.name)
+    frame[TIME] = _times(table[rules.timestamp], contract, path.name)
     for name, values in answers.items():
         text = contract.output[name].type == "string"
         frame[name] = pd.Series(values, dtype=object if text else "float64")
     if rules.target and rules.target in table.columns:
-        frame[rules.target] = table[rules.target].to_numpy()
-    return frame.sort_values(rules.timestamp, kind="stable").reset_index(drop=True)
+        frame[TARGET] = table[rules.target].to_numpy()
+    return frame.sort_values(TIME, kind="stable").reset_index(drop=True)
 
 
 def _column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.Series[Any]:

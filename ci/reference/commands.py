@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from ci.reference.answers import ANSWERS
 from ci.reference.markdown import table
 
 BEGIN = (
@@ -14,7 +15,8 @@ BEGIN = (
     "`.venv/bin/mlops`; `source .venv/bin/activate` makes it `mlops`.\n\n"
     "Exit code 0: done. 1: refused, failed, an unknown name or bad data. 2: bad arguments. With "
     "`--json`, stdout is one JSON document, progress goes to stderr, and a failure prints "
-    '`{"error": {"code", "message"}}`.'
+    '`{"error": {"code", "message"}}`. In the tables of what it prints, `[]` is each item of a '
+    "list, and `<…>` a name that is not fixed."
 )
 
 
@@ -61,7 +63,16 @@ def _section(item: tuple[str, Any]) -> str:
     text = inspect.cleandoc(command.help or "").replace("``", "`")
     head = f"## mlops {name}\n\n{text}\n\n```text\n{usage(name, command)}\n```"
     rows = [[f"`{_written(p)}`", _default(p), p.help or ""] for p in command.params]
-    return f"{head}\n\n{table(['argument', 'default', 'meaning'], rows)}" if rows else head
+    arguments = [table(["argument", "default", "meaning"], rows)] if rows else []
+    return "\n\n".join([head, *arguments, *_answer(name)])
+
+
+def _answer(name: str) -> list[str]:
+    """What ``name`` prints with `--json`, if it takes that."""
+    if name not in ANSWERS:
+        return []
+    rows = [[f"`{place}`", text] for place, text in ANSWERS[name].items()]
+    return ["With `--json` it prints:", table(["place", "holds"], rows)]
 
 
 def _written(part: Any) -> str:

@@ -72,6 +72,15 @@ def _broken_links(path: Path, text: str) -> list[str]:
     return [link for link in local if not _leads_somewhere(path, link)]
 
 
+def test_the_index_leads_to_every_document() -> None:
+    index = ROOT / "docs" / "README.md"
+    links = {
+        (index.parent / link).resolve()
+        for link in re.findall(r"\]\(([^)\s#]+)\)", index.read_text("utf-8"))
+    }
+    assert set((ROOT / "docs").rglob("*.md")) - {index} == links
+
+
 def _leads_somewhere(path: Path, link: str) -> bool:
     file, _, anchor = link.partition("#")
     target = (path.parent / file).resolve() if file else path

@@ -276,3 +276,18 @@ def test_rows_for_chunks_are_named_as_rows_in_order(checks: Checks) -> None:
     assert "between row 1 and row 420" in checked["headline"]
     page = Path(checked["report"]).read_text()
     assert page.index('"row 81"') < page.index('"row 121"') < page.index('"row 401"')
+
+
+def test_a_target_may_have_the_name_of_the_output_and_the_time_that_of_an_input(
+    checks: Checks,
+) -> None:
+    usual = checks.drift(reference(), analysis())
+    checks.rules(target="y", timestamp="shelf")
+
+    def renamed(table: pd.DataFrame) -> pd.DataFrame:
+        return table.drop(columns="shelf").rename(columns={"actual": "y", "day": "shelf"})
+
+    found = checks.drift(renamed(reference()), renamed(analysis()))
+    assert found["performance"]["realised"] == usual["performance"]["realised"]
+    assert found["performance"]["realised"][0]["value"] == pytest.approx(0.4, abs=0.1)
+    assert of(found, "price", "kolmogorov_smirnov") == of(usual, "price", "kolmogorov_smirnov")

@@ -12,7 +12,7 @@ import pytest
 from ci.contract.model import ModelContract
 from ci.contract.monitoring import MonitoringPolicy
 from ci.monitor.alerts import is_alert, signals, worse_chunks
-from ci.monitor.measures import quality, univariate, unmeasured
+from ci.monitor.measures import TARGET, TIME, quality, univariate, unmeasured
 from ci.monitor.performance import performance
 from ci.monitor.periods import Periods
 from ci.monitor.quirks import quiet_nannyml
@@ -63,9 +63,9 @@ def period(kind: str, seed: int) -> pd.DataFrame:
             "shelf": noise.choice(["top", "middle", "low"], rows, p=[0.5, 0.3, 0.2]),
             "promoted": (noise.random(rows) < 0.3).astype(object),
             "household": noise.integers(1, 2500, rows).astype(float),
-            "week": np.repeat(days, -(-rows // len(days)))[:rows],
+            TIME: np.repeat(days, -(-rows // len(days)))[:rows],
             "y": price * 2,
-            "actual": price * 2 + noise.normal(0, 0.5, rows),
+            TARGET: price * 2 + noise.normal(0, 0.5, rows),
         }
     )
 
@@ -120,7 +120,7 @@ def test_realised_error_over_its_limit_is_an_alert_and_the_usual_one_is_not() ->
     usual = performance(CONTRACT, RULES, periods(3))
     assert len(usual["estimated"]) == len(usual["realised"]) == WEEKS["analysis"][1]
     assert worse_chunks(usual["realised"], POLICY.alert) == []
-    off = performance(CONTRACT, RULES, periods(3, actual=lambda values: values + 2))
+    off = performance(CONTRACT, RULES, periods(3, **{TARGET: lambda values: values + 2}))
     assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
 
 
@@ -139,7 +139,7 @@ def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
         table = period(kind, 1)
         half = np.arange(len(table)) % 2 == 0
         hits = np.where(half | (np.arange(len(table)) % 10 < good), "1 9", "9")
-        return table.assign(first=1, second=2, bought=hits)
+        return table.assign(first=1, second=2, **{TARGET: hits})
 
     assert ranking.monitoring is not None
     rules = ranking.monitoring
@@ -150,7 +150,7 @@ def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
     assert found["realised"][0].value == pytest.approx(0.3, abs=0.02)
     assert found["realised"][0].chunk == "2017-11-06/2017-11-12"
     assert worse_chunks(found["realised"], POLICY.alert) == []
-    worse = usual.analysis.assign(bought="9")
+    worse = usual.analysis.assign(**{TARGET: "9"})
     off = performance(ranking, rules, Periods(usual.reference, worse))
     assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
 

@@ -1,0 +1,117 @@
+"""What docs/reference/cli.md says of each command's `--json` is what the command prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.reference.answers import ANSWERS
+from ci.reference.commands import all_commands
+from tests.e2e.conftest import Make
+from tests.e2e.test_whole_way import release
+from tests.support.command import mlops, result
+from tests.support.linear import set_shrinkage
+
+NEEDS_GITHUB = {"restore"}
+
+
+def places(value: Any, place: str = "") -> Iterator[str]:
+    """Where the document holds something that is not a mapping or a list of mappings."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from places(inner, f"{place}.{key}" if place else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from places(inner, f"{place}[]")
+    else:
+        yield place
+
+
+def matches(documented: str, place: str) -> bool:
+    pattern = "".join(
+        ".+" if part.startswith("<") else re.escape(part)
+        for part in re.split(r"(<[^>]+>)", documented)
+    )
+    return re.fullmatch(pattern, place) is not None
+
+
+def is_in(outer: str, place: str) -> bool:
+    """Whether ``place`` lies in ``outer``: what is empty has nothing in it to be compared."""
+    return place.startswith((f"{outer}.", f"{outer}["))
+
+
+def assert_documented(command: str, document: Any) -> None:
+    """Each place is documented, and each documented place is there."""
+    documented, found = list(ANSWERS[command]), set(places(document))
+    unknown = [f for f in found if not any(matches(d, f) for d in documented)]
+    assert not unknown, f"{command} prints {unknown}, which nothing documents"
+    absent = [
+        d for d in documented if not any(matches(d, f) or is_in(f, d) or is_in(d, f) for f in found)
+    ]
+    assert not absent, f"{command} does not print {absent}"
+
+
+def test_every_command_with_json_is_documented() -> None:
+    takes = {
+        name
+        for name, command in all_commands().items()
+        if any("--json" in part.opts for part in command.params) and not name.startswith("ci ")
+    }
+    assert set(ANSWERS) == takes
+
+
+def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> None:
+    repository, name = make("python"), "sales-python"
+    root, folder = repository.root, repository.model_dir("sales-python")
+    seen = set(NEEDS_GITHUB)
+
+    def hold(command: str, *arguments: str | Path, code: int = 0) -> None:
+        done = mlops(root, *command.split(), *arguments, "--json")
+        assert done.code == code, (command, done.stdout, done.stderr)
+        assert_documented(command, done.json)
+        seen.add(command)
+
+    contract = folder / "model.yaml"
+    text = contract.read_text()
+    text = text.replace("  unit: store\n", "  unit: store\n  check_units: [day]\n")
+    contract.write_text(text.replace("  chunk: day\n", "  chunk: day\n  target: units\n"))
+    set_shrinkage(folder, 0.2)
+    hold("models")
+    hold("plan", "--base", "HEAD")
+    hold("train", name)
+    release(root, name)
+    set_shrinkage(folder, 0.0)
+    result(root, "train", name)
+    for command in ("evaluate", "gate", "package", "deploy"):
+        hold(command, name)
+    hold("status")
+    hold("rollback", name)
+    given = folder / "evaluation" / "holdout.csv"
+    table = given.read_text().replace("units", "sold")
+    (tmp_path / "in.csv").write_text(table)
+    hold("score", name, "--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv")
+    hold("drift", name)
+    hold("stop", name)
+    hold("start", name)
+    hold("new", "another", "--language", "python", "--dataset", "sales", "--target", "units")
+    hold("codeowners")
+    (tmp_path / "more.csv").write_text("a;b\n1,5;x\n2,5;y\n")
+    hold("data add", tmp_path / "more.csv", "--name", "more")
+    sales = next((repository.data_dir / "sales" / "tables").glob("*.csv"))
+    sales.chmod(0o644)
+    sales.write_text(sales.read_text().replace("north", "west", 1))
+    hold("data validate", "sales", code=1)
+    contract.write_text(contract.read_text().replace("task: regression", "task: guessing"))
+    hold("check", code=1)
+    assert seen == set(ANSWERS)
+
+
+def test_the_comparison_finds_what_is_missing_and_what_is_more() -> None:
+    with pytest.raises(AssertionError, match="does not print"):
+        assert_documented("deploy", {"model": "x", "version": 1})
+    with pytest.raises(AssertionError, match="nothing documents"):
+        assert_documented("stop", {"stopped": [], "more": 1})
