@@ -184,3 +184,44 @@ def test_the_verdict_waits_for_the_platforms_own_tests(world: World) -> None:
     assert world.status(pull)["state"] == "success"
     assert "Good enough overall" in world.report(pull)
     assert run.conclusion == "success"
+
+
+def test_a_worse_model_and_a_broken_contract_are_refused_against_the_champion(
+    world: World,
+) -> None:
+    good = world.open_pull("good", shrinkage(0.01))
+    world.run_pull_request(good)
+    world.review(good, "bob")
+    world.merge(good)
+    (deployed,) = world.run_push()
+    assert deployed.conclusion == "success", deployed.log
+
+    pull = world.open_pull("worse", shrinkage(0.3))
+    world.run_pull_request(pull)
+    assert world.status(pull)["state"] == "failure"
+    text = world.report(pull)
+    assert "Against the champion (version 1): " in text
+    assert "version 1 stays live" in text
+    assert "| train.shrinkage | 0.01 | 0.3 |" in text
+
+    contract = world.file("models/sales-python/model.yaml")
+    train = world.file("models/sales-python/train.py")
+    assert "maximum: 100" in contract
+    assert '"holdout": reference' in train
+    world.push(
+        pull,
+        {
+            **shrinkage(0.01),
+            "models/sales-python/model.yaml": contract.replace("maximum: 100", "maximum: 90"),
+            "models/sales-python/train.py": train.replace(
+                '"holdout": reference', '"holdout": reference[30:]'
+            ),
+        },
+    )
+    run, _ = world.run_pull_request(pull)
+    assert run.conclusion == "success"
+    assert world.status(pull)["state"] == "failure"
+    text = world.report(pull)
+    assert "Callers would break: the input price must now be at most 90." in text
+    top = text[: text.index("<details")]
+    assert "the holdout is not the one that the champion was judged on" in top
