@@ -13,7 +13,13 @@ from tests.support.repositories import git
 from tests.workflows.standin.hub import Token
 from tests.workflows.world import World
 
-WRITES = {"contents": "write", "metadata": "read", "issues": "write", "pull-requests": "write"}
+WRITES = {
+    "actions": "read",
+    "contents": "write",
+    "issues": "write",
+    "metadata": "read",
+    "pull-requests": "write",
+}
 
 
 class Desk:
