@@ -101,13 +101,22 @@ def untarred(content: bytes) -> dict[str, bytes]:
         return {each.name: archive.extractfile(each).read() for each in archive}
 
 
-def pull_request(folder: Path, shrinkage: float = 0.01) -> PullRequest:
-    """A pull request that changes a parameter of a small model, trained and handed over."""
+def pull_request(
+    folder: Path, shrinkage: float = 0.01, replaced: Mapping[str, tuple[str, str]] | None = None
+) -> PullRequest:
+    """A pull request that changes a parameter of a small model, trained and handed over.
+
+    ``replaced`` maps a file of the model to a text in it and what stands there instead.
+    """
     write_template(folder / "repository", {MODEL: "python"})
     base = Repository(folder / "repository")
     base_sha = git(base.root, "rev-parse", "HEAD").strip()
     git(base.root, "checkout", "-q", "-b", "work")
     linear.set_shrinkage(base.models_dir / MODEL, shrinkage)
+    for name, (before, after) in (replaced or {}).items():
+        path = base.models_dir / MODEL / name
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
     head_sha = commit_all(base.root)
     made = make_handover(base, MODEL, head_sha, base_sha, folder / "handover")
     assert made.failure is None, made.failure
