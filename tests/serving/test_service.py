@@ -190,6 +190,16 @@ def test_a_bad_value_is_named_by_row_and_column(running, row, column, problem):
     assert "row 1" in error["message"]
 
 
+def test_as_many_rows_and_bytes_as_the_contract_allows_are_taken(running):
+    rows = [{"mode": "ok", "x": 1}] * 1000
+    body = json.dumps({"rows": rows}).encode().ljust(200_000)
+    headers = {"content-type": "application/json"}
+    for content in (body, iter([body[:50_000], body[50_000:]])):
+        answer = running.client.post("/predict", content=content, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["predictions"]) == 1000
+
+
 def test_too_large_a_body_is_a_413_with_and_without_its_length(running):
     for chunk in (b" " * 200_001, (b" " * 10_000 for _ in range(30))):
         headers = {"content-type": "application/json"}
