@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ci.report.markdown import plain, table
-from ci.report.sections import Block, Subject, blocks, summary
+from ci.report.sections import Block, Subject, blocks, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,15 @@ def part(subject: Subject | Unjudged) -> Part:
     """A model's part; what stands in the way of a merge is kept before what does not."""
     if isinstance(subject, Unjudged):
         text = f"## {plain(subject.name)}\n\n**Not judged.** {plain(subject.reason, 600)}"
-        short = plain(subject.reason, 200)
-        return Part(subject.name, "not judged", short, [Block("verdict", 0, text)])
+        return Part(
+            subject.name, "not judged", plain(subject.reason, 200), [Block("verdict", 0, text)]
+        )
     word = subject.judgement.verdict.verdict
     later = PASS_LATER if word == "pass" else 0
     return Part(
         subject.judgement.contract.name,
         word,
-        summary(subject.judgement),
+        short(subject.judgement),
         [replace(block, rank=block.rank + later) for block in blocks(subject)],
     )
 

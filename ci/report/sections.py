@@ -77,10 +77,16 @@ def headline(judgement: Judgement) -> str:
         waived = [_rule(r) for r in verdict.rules if r.result == "waived"]
         but = f" One or more rules were waived: {'; '.join(waived)}." if waived else ""
         return f"**Pass: this candidate may go live.** {summary(judgement)}{but}"
-    failed = verdict.failed()
+    return f"**Fail: this candidate must not go live.** {short(judgement)}"
+
+
+def short(judgement: Judgement) -> str:
+    """How the candidate does, or which rule refuses it, in a sentence or two."""
+    failed = judgement.verdict.failed()
+    if not failed:
+        return summary(judgement)
     more = f" ({len(failed)} rules failed; all are listed below.)" if failed[1:] else ""
-    why = f"{_rule(failed[0])}: no. {plain(failed[0].detail, 600)}"
-    return f"**Fail: this candidate must not go live.** {why}{more}"
+    return f"{_rule(failed[0])}: no. {plain(failed[0].detail, 600)}{more}"
 
 
 def _rule(rule: RuleResult) -> str:
@@ -186,7 +192,10 @@ def _merging(subject: Subject) -> str:
     elif live is not None and live.fingerprint == subject.judgement.evaluation.origin.fingerprint:
         what = f"Nothing: this candidate is version {live.version}, which is live already."
     elif live is None:
-        what = "This candidate is registered as the first version and goes live as an API."
+        what = (
+            "This candidate is registered as the first version, tried on staging and released; "
+            f"who serves it types `mlops start {model}`."
+        )
     else:
         what = (
             f"This candidate is registered as the next version and replaces version "
