@@ -49,6 +49,7 @@ class Step:
     log: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
     key: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -223,6 +224,7 @@ def _take(workflow: Workflow, job: Job, line: dict[str, Any]) -> None:
         step.outputs[line["name"]] = line.get("arg", "")
     if "stepResult" in line and len(ids) == 1:
         step.conclusion = _step_conclusion(workflow, job, line, ids[0])
+        step.seconds = line.get("executionTime", 0) / 1e9
     elif line.get("level") == "error" and command is None:
         step.log += f"{line['msg']}\n"
 
@@ -289,7 +291,7 @@ def _legs(spec: dict[str, Any], jobs: list[Job]) -> int | None:
     if match is None:
         return None
     maker = next(job for job in jobs if job.id == match[1])
-    if maker.conclusion == "skipped":
+    if maker.conclusion != "success":
         return None
     return len(json.loads(maker.outputs[match[2]])["include"])
 

@@ -1,8 +1,65 @@
-"""The clock: batches once, drift as issues that come and go, schedules that were missed."""
+"""The clock: batches once, drift as issues that come and go."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.linear import DAYS, STORES
+from tests.workflows.standin.hub import BOT, Document
 from tests.workflows.world import World
+
+MODEL = "sales-python"
+LEDGER = f"batch/{MODEL}.json"
+ANALYSIS_ROWS = STORES * (DAYS - 40)
+
+
+@pytest.fixture(scope="module")
+def released(
+    templates: Callable[[dict[str, str]], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A repository whose one model is in production."""
+    with World(tmp_path_factory.mktemp("released"), templates({MODEL: "python"})) as world:
+        contract = world.file(f"models/{MODEL}/model.yaml")
+        # The analysis period has the outcome, units; the prediction beside it needs its own name.
+        contract = contract.replace("output:\n  units:", "output:\n  expected_units:")
+        pull = world.open_pull("name", {f"models/{MODEL}/model.yaml": contract})
+        world.run_pull_request(pull)
+        world.review(pull, "bob")
+        world.merge(pull)
+        (run,) = world.run_push()
+        assert run.conclusion == "success", run.log
+        yield world
+    assert world.github.problems == []
+
+
+def edit_state(world: World, path: str, content: object) -> None:
+    """Commit a file to the state branch."""
+    git = world.github.git
+    blob = git("hash-object", "-w", "--stdin", stdin=json.dumps(content))
+    parent = git("rev-parse", "refs/heads/mlops-state")
+    git("read-tree", "refs/heads/mlops-state")
+    git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+    commit = git("commit-tree", git("write-tree"), "-p", parent, "-m", "Edited")
+    git("update-ref", "refs/heads/mlops-state", commit)
+
+
+def ledger(world: World) -> list[Document]:
+    found: list[Document] = json.loads(world.file(LEDGER, "mlops-state"))["entries"]
+    return found
+
+
+def assets(world: World) -> list[Document]:
+    """Files of predictions that are published."""
+    wanted = {e["id"] for e in world.github.releases.values() if "/batch-" in e["tag_name"]}
+    return [each for each in world.github.assets.values() if each["release"] in wanted]
 
 
 def test_a_new_repository_has_nothing_to_score_or_to_watch(world: World) -> None:
@@ -12,3 +69,117 @@ def test_a_new_repository_has_nothing_to_score_or_to_watch(world: World) -> None
         assert len(run.ran()) == 1
         assert run.job(job).outputs["count"] == "0"
         assert "never released" in run.summary
+
+
+def test_a_batch_twice_changes_nothing_the_second_time(released: World) -> None:
+    first = released.dispatch("batch.yml", {"model": MODEL})
+    assert first.conclusion == "success", first.log
+    assert f"{ANALYSIS_ROWS:,} rows scored by version 1" in first.summary
+    (entry,) = ledger(released)
+    (asset,) = assets(released)
+    today = datetime.now(UTC).date().isoformat()
+    assert (entry["day"], entry["version"], entry["rows"]) == (today, 1, ANALYSIS_ROWS)
+    assert asset["name"] == entry["asset"]
+    content = asset["file"].read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry["digest"]
+    lines = gzip.decompress(content).decode().splitlines()
+    assert "expected_units" in lines[0]
+    assert len(lines) == 1 + ANALYSIS_ROWS
+
+    state = released.github.git("rev-parse", "mlops-state")
+    second = released.dispatch("batch.yml", {"model": MODEL})
+    assert second.conclusion == "success", second.log
+    assert f"unchanged: version 1 scored this input for {today} before" in second.summary
+    third = released.schedule("batch.yml")
+    assert third.ran() == ["Which models are due"]
+    assert len(assets(released)) == 1
+    assert released.github.git("rev-parse", "mlops-state") == state
+
+
+def test_a_dropped_schedule_is_caught_up_once_for_its_day(released: World) -> None:
+    version = json.loads(released.file(f"versions/{MODEL}/1.json", "mlops-state"))
+    edit_state(
+        released,
+        f"versions/{MODEL}/1.json",
+        {**version, "released_at": "2026-01-01T00:00:00+00:00"},
+    )
+    edit_state(released, LEDGER, {"entries": []})
+    run = released.schedule("batch.yml")
+    assert run.conclusion == "success", run.log
+    (entry,) = ledger(released)
+    assert datetime.fromisoformat(entry["day"]).isoweekday() == 1  # the contract says Mondays
+    again = released.schedule("batch.yml")
+    assert again.ran() == ["Which models are due"]
+    assert ledger(released) == [entry]
+
+
+def test_a_batch_that_was_cut_off_is_finished_by_the_next(released: World) -> None:
+    edit_state(released, LEDGER, {"entries": []})
+    before = [each["name"] for each in assets(released)]
+    released.github.fail_next("POST", "git-receive-pack", 403, times=8, message="Denied")
+    broken = released.dispatch("batch.yml", {"model": MODEL})
+    assert broken.job("publish").conclusion == "failure"
+    assert ledger(released) == []
+    released.github.faults.clear()
+    released.expire_artifacts()
+    released.drop_caches()
+    run = released.dispatch("batch.yml", {"model": MODEL})
+    assert run.conclusion == "success", run.log
+    (entry,) = ledger(released)
+    names = [each["name"] for each in assets(released)]
+    assert entry["asset"] in names
+    assert len(set(names)) == len(names) <= len(before) + 1
+
+
+def test_a_model_that_is_none_is_one_sentence(released: World) -> None:
+    for workflow in ("batch.yml", "drift.yml"):
+        run = released.dispatch(workflow, {"model": "sales-pyton; id"})
+        assert run.conclusion == "failure"
+        assert "There is no model 'sales-pyton; id' in models/" in run.log
+
+
+def drift_issues(world: World) -> list[Document]:
+    return [each for each in world.github.issues.values() if "drift" in each["labels"]]
+
+
+def set_policy(world: World, least_change: float) -> None:
+    policy = yaml.safe_load(world.file("policies/monitoring.yaml"))
+    policy["alert"]["least_change"] = least_change
+    world.commit({"policies/monitoring.yaml": yaml.safe_dump(policy)})
+
+
+def test_drift_is_one_issue_a_signal_that_closes_when_it_is_green(released: World) -> None:
+    teams = yaml.safe_load(released.file("policies/access.yaml"))
+    teams["teams"]["marketing"]["members"] = ["carol"]
+    released.commit({"policies/access.yaml": yaml.safe_dump(teams)})
+    first = released.dispatch("drift.yml")
+    assert first.conclusion == "success", first.log
+    found = drift_issues(released)
+    titles = {each["title"] for each in found}
+    assert f"Drift in {MODEL}: price (kolmogorov smirnov)" in titles
+    assert len(titles) == len(found)
+    (price,) = (each for each in found if ": price " in each["title"])
+    assert "@carol, please have a look" in price["body"]
+    assert f"artifact `drift-{MODEL}`" in price["body"]
+    assert "the limit is 0." in price["body"]
+
+    # A person closes one; a stranger opens one with the same hidden mark.
+    price["state"] = "closed"
+    mark = price["body"].splitlines()[0]
+    decoy = released.open_issue("Mine", f"{mark}\nHands off", author="mallory", labels=("drift",))
+    second = released.schedule("drift.yml")
+    assert second.conclusion == "success", second.log
+    assert price["state"] == "open"
+    assert [each for each in drift_issues(released) if each["author"] == BOT] == found
+    assert f"/actions/runs/{second.id}" in price["body"]
+
+    set_policy(released, 0.99)
+    third = released.dispatch("drift.yml", {"model": MODEL})
+    assert third.conclusion == "success", third.log
+    assert {each["state"] for each in found} == {"closed"}
+    said = [each["body"] for each in released.comments(price["number"])]
+    assert len(said) == 1
+    assert "Green again" in said[0]
+    assert released.github.issues[decoy]["state"] == "open"
+    assert released.github.issues[decoy]["body"].endswith("Hands off")
+    assert released.comments(decoy) == []
