@@ -72,11 +72,11 @@ def _describe(rules: Mapping[str, Any]) -> str:
     if _given(rules, "unit"):
         parts.append(f"Unit: {rules['unit']}")
     if _given(rules, "minimum") and _given(rules, "maximum"):
-        parts.append(f"From {rules['minimum']:g} to {rules['maximum']:g}")
+        parts.append(f"From {rules['minimum']:.15g} to {rules['maximum']:.15g}")
     elif _given(rules, "minimum"):
-        parts.append(f"At least {rules['minimum']:g}")
+        parts.append(f"At least {rules['minimum']:.15g}")
     elif _given(rules, "maximum"):
-        parts.append(f"At most {rules['maximum']:g}")
+        parts.append(f"At most {rules['maximum']:.15g}")
     if rules.get("nullable"):
         parts.append("May be null or left out")
     return ". ".join(parts) + "." if parts else f"A {rules['type']}."

@@ -89,9 +89,9 @@ def _text_problem(rules: Rules, value: str) -> str | None:
 def _range_problem(rules: Rules, value: float) -> str | None:
     minimum, maximum = rules.get("minimum"), rules.get("maximum")
     if minimum is not None and value < minimum:
-        return f"must be at least {minimum:g}"
+        return f"must be at least {minimum:.15g}"
     if maximum is not None and value > maximum:
-        return f"must be at most {maximum:g}"
+        return f"must be at most {maximum:.15g}"
     return None
 
 

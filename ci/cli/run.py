@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
 def _usage(error: Exception, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "mlops"
-    message = f"{error.format_message()} Type '{command} --help' to see what it takes."  # type: ignore[attr-defined]
+    message = f"{error.format_message().rstrip('.')}. Type '{command} --help' to see what it takes."  # type: ignore[attr-defined]
     return _fail("usage", message, as_json, 2)
 
 

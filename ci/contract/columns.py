@@ -53,7 +53,7 @@ class Column(Contract):
         if not numeric and (self.minimum is not None or self.maximum is not None):
             raise ValueError(f"minimum and maximum do not apply to a {self.type} column")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
+            raise ValueError(f"minimum {self.minimum:.15g} is above maximum {self.maximum:.15g}")
         if self.categories is not None and self.type != "string":
             raise ValueError(f"categories do not apply to a {self.type} column")
         if self.categories is not None and len(set(self.categories)) < len(self.categories):

@@ -36,9 +36,9 @@ def _narrowed(old: Column, new: Column) -> list[str]:
     if old.nullable and not new.nullable:
         found.append("may no longer be missing")
     if new.minimum is not None and (old.minimum is None or new.minimum > old.minimum):
-        found.append(f"must now be at least {new.minimum:g}")
+        found.append(f"must now be at least {new.minimum:.15g}")
     if new.maximum is not None and (old.maximum is None or new.maximum < old.maximum):
-        found.append(f"must now be at most {new.maximum:g}")
+        found.append(f"must now be at most {new.maximum:.15g}")
     return found + _narrowed_categories(old, new)
 
 

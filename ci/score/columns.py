@@ -76,9 +76,9 @@ def _broken_rules(column: Column, values: Any, whole: bool) -> list[tuple[str, A
         limit = f"must be within ±{INTEGER_LIMIT}"
         masks.append((limit, pc.greater(pc.abs(values), INTEGER_LIMIT)))
     if column.minimum is not None:
-        masks.append((f"must be at least {column.minimum:g}", pc.less(values, column.minimum)))
+        masks.append((f"must be at least {column.minimum:.15g}", pc.less(values, column.minimum)))
     if column.maximum is not None:
-        masks.append((f"must be at most {column.maximum:g}", pc.greater(values, column.maximum)))
+        masks.append((f"must be at most {column.maximum:.15g}", pc.greater(values, column.maximum)))
     if column.categories is not None:
         names = ", ".join(column.categories[:SHOWN_CATEGORIES])
         known = pc.is_in(values, pa.array(column.categories))

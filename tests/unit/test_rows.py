@@ -35,6 +35,7 @@ GOOD = {"x": 1.5, "n": 2, "g": "a", "t": "ü", "b": True}
         (NUMBER, 10.0, None),
         (NUMBER, -0.001, "must be at least 0"),
         (NUMBER, 10.001, "must be at most 10"),
+        ({"type": "number", "maximum": 2_500_000}, 3e6, "must be at most 2500000"),
         (NUMBER, None, "must not be missing"),
         (NUMBER, "1", "must be a number"),
         (NUMBER, True, "must be a number"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bentos.serve import serve_environment
 from ci.files import write_json
 from ci.repository import Repository
 from ci.targets import local, processes
@@ -71,3 +72,16 @@ def test_a_service_may_take_as_long_as_its_model_may(
     contract.write_text(json.dumps({"serving": {"timeout_seconds": 20}}))
     assert local.stop(repository, "slow")
     assert said.read_text() == "answered"
+
+
+def test_a_service_is_given_nothing_of_our_environment_that_it_does_not_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("R_LIBS_USER", "/somewhere")
+    given = serve_environment(None, tmp_path)
+    assert "secret" not in given.values()
+    assert given["R_LIBS_USER"] == "/somewhere"
+    assert given["BENTOML_HOME"] == str(tmp_path)
+    assert given["BENTOML_DO_NOT_TRACK"] == "true"
