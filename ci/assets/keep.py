@@ -1,4 +1,4 @@
-"""The data that a release names, laid by until it is stored for good."""
+"""Data on its way into the store: pushed by a person, or laid by for a release that names it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ci.assets.data import DataStore
-from ci.assets.objects import Cache, DataObject, objects_of
+from ci.assets.objects import Cache, DataObject, objects_in, objects_of
+from ci.contract.dataset import dataset_dir
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -14,6 +15,29 @@ if TYPE_CHECKING:
 
     from ci.github.client import GitHub
     from ci.repository import Repository
+
+
+def push_data(repository: Repository, github: GitHub, dataset: str) -> list[str]:
+    """Store the files of ``dataset`` that this checkout has and no release holds; returns them.
+
+    Raises:
+        MlopsError: ``unknown_dataset``; ``nothing_to_push`` where DVC tracks nothing of it or what
+            it tracks is not here; what GitHub says, such as that the token may not write.
+    """
+    dataset_dir(repository, dataset)
+    objects = objects_in(repository, [dataset])
+    cache = Cache(repository)
+    absent = [each.path for each in objects if not cache.has(each.md5)]
+    if absent or not objects:
+        what = absent[0] if absent else f"data/{dataset}"
+        raise MlopsError(
+            "nothing_to_push",
+            f"DVC's cache has no content of {what}; track it (mlops data add, dvc add, dvc repro) "
+            "on the machine that has it, and push from there.",
+        )
+    md5s = [md5 for each in objects for md5 in (each.md5, *cache.entries(each.md5))]
+    branch = str(github.get(github.repo)["default_branch"])
+    return DataStore(github).store({md5: cache.path(md5) for md5 in md5s}, branch)
 
 
 def lay_by(repository: Repository, github: GitHub, model: str, folder: Path) -> None:
@@ -45,7 +69,7 @@ def _make(repository: Repository, cache: Cache, absent: list[DataObject]) -> Non
             raise MlopsError(
                 "lost_data",
                 f"{each.path} is neither here nor stored, and no stage makes it; whoever has it "
-                "types: mlops data push",
+                f"types: mlops data push {each.path.split('/')[1]}",
             )
     for dataset in sorted({each.path.split("/")[1] for each in absent}):
         log = repository.state_dir / "logs" / f"data-{dataset}.log"

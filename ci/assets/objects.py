@@ -34,8 +34,13 @@ class DataObject:
 
 def objects_of(repository: Repository, models: Iterable[str]) -> list[DataObject]:
     """Every recorded file of the datasets that ``models`` read, and of what those are made from."""
+    return objects_in(repository, _datasets(repository, models))
+
+
+def objects_in(repository: Repository, datasets: Iterable[str]) -> list[DataObject]:
+    """Every file of ``datasets`` that DVC has recorded, by its ``.dvc`` files and ``dvc.lock``."""
     found = []
-    for dataset in sorted(_datasets(repository, models)):
+    for dataset in sorted(datasets):
         folder = repository.data_dir / dataset
         for file in sorted(folder.rglob("*.dvc")):
             found += _outs(repository, file.parent, read_yaml_quickly(file), made=False)

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     )
     data.command()(add)
     data.command()(validate)
+    data.command()(push)
     app.add_typer(data, name="data")
 
 
@@ -47,7 +48,7 @@ def add(
             *added.notes,
             f"data/{name}: {added.rows:,} rows, columns {', '.join(added.columns)}.",
             f"Its contract was inferred: read and correct {added.path}/dataset.yaml, then commit "
-            "the folder and share the data with 'dvc push'.",
+            f"the folder, and share the data: mlops data push {name}",
         ]
     )
     result = {"name": name, "path": added.path, "rows": added.rows, "columns": added.columns}
@@ -67,3 +68,17 @@ def validate(name: Dataset, json: Json = False) -> None:
     emit([asdict(violation) for violation in violations], text, json)
     if violations:
         raise typer.Exit(1)
+
+
+def push(name: Dataset, json: Json = False) -> None:
+    """Store a dataset's files in a release on GitHub, where pull requests and releases find them.
+
+    GITHUB_TOKEN holds a token that may write to the repository's contents.
+    """
+    from ci.assets.github import github_of
+    from ci.assets.keep import push_data
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    added = push_data(repository, github_of(repository), name)
+    emit({"stored": added}, f"Stored {len(added)} files; what was there already stays.", json)

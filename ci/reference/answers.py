@@ -186,6 +186,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "columns": "their columns",
         "notes": "what was decided about the file's way of writing, in sentences",
     },
+    "data push": {"stored": "digests of the files that were not stored before"},
     "data validate": {
         "[].dataset": "the dataset",
         "[].table": "the table",

@@ -67,6 +67,9 @@ def publish(
     def change(state: Path) -> Release:
         _require_current(repository, state, staged, request)
         with registry_of(state) as registry:
+            live = released(state, staged.model)
+            if has_server() and live:  # put right what a cut-off after an earlier push left undone
+                move_aliases(registry, live)
             release = _registered(registry, github, staged, approval)
             _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
             if not has_server():

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from ci.fingerprint import fingerprint
 from ci.github import releases
 from ci.github.kept import close, keep_open, kept_issues
-from ci.registry.store import has_server
 from ci.release.notes import how_to_serve
-from ci.release.publish import move_aliases
 from ci.report.markdown import plain, table
 from ci.state.branch import StateBranch
-from ci.state.local import fetch, registry_of, state_folder
+from ci.state.local import fetch, state_folder
 from ci.state.records import (
     Deployed,
     all_released,
@@ -65,10 +63,6 @@ def settle(
     fetch(repository)
     state = state_folder(repository)
     _show_drafts(github, state)
-    if has_server():
-        with registry_of(state) as registry:
-            for release in all_released(state):
-                move_aliases(registry, release)
     found = _outcome(plan, state, told)
     _write(repository, plan, found, request)
     _tell(github, plan, found)

@@ -16,7 +16,7 @@ from tests.e2e.test_whole_way import release
 from tests.support.command import mlops, result
 from tests.support.linear import set_shrinkage
 
-NEEDS_GITHUB = {"restore"}
+NEEDS_GITHUB = {"data push", "restore"}
 
 
 def places(value: Any, place: str = "") -> Iterator[str]:

@@ -413,6 +413,18 @@ class TestData:
         assert DataStore(office.github).bring(cache, [MD5, "0" * 32]) == {"0" * 32}
         assert cache.path(MD5).read_bytes() == OBJECT
 
+    def test_a_person_stores_a_dataset_that_no_stage_makes(self, office: Office) -> None:
+        desk, file = office.desk, office.folder / "trips.csv"
+        file.write_text("trip,miles\n" + "".join(f"t{n},{n}.5\n" for n in range(50)))
+        desk.run("data", "add", str(file), "--name", "trips", "--owner", "marketing")
+        (stored,) = desk.json("data", "push", "trips")["stored"]
+        assert desk.json("data", "push", "trips")["stored"] == []
+        assert DataStore(office.github).has(stored)
+        cache = Cache(office.repository)
+        cache.path(stored).unlink()
+        assert "has no content of data/trips" in desk.run("data", "push", "trips", code=1)
+        assert "no dataset" in desk.run("data", "push", "nowhere", code=1)
+
     def test_a_damaged_object_is_not_taken(self, office: Office) -> None:
         store = DataStore(office.github)
         file = office.folder / "object"
