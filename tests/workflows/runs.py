@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.workflows.act import Job, Setting, run_workflow, runner_path
+from tests.workflows.act import Setting, run_workflow, runner_path
+from tests.workflows.act_log import Job
 from tests.workflows.authors import git
 from tests.workflows.standin.hub import BOT, Document, Hub, Token, now
 from tests.workflows.standin.pulls import head_sha
@@ -45,6 +46,11 @@ class Run:
     def log(self) -> str:
         """What all steps printed."""
         return "\n".join(f"# {job.name}\n{job.log}" for job in self.jobs)
+
+    @property
+    def seconds(self) -> float:
+        """What its steps took, one after the other."""
+        return sum(step.seconds for job in self.jobs for step in job.steps)
 
     def job(self, name: str) -> Job:
         """The job with that id or name."""
