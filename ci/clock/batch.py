@@ -53,7 +53,7 @@ def run_batch(repository: Repository, state: Path, name: str, day: date, folder:
     folder.mkdir(parents=True)
     log = repository.state_dir / "logs" / f"batch-{name}.log"
     plain = folder / "predictions.csv"
-    scored = score_with(servable, source, plain, log)
+    scored = score_with(servable, source, plain, log, replace=True)
     packed = _pack(plain, folder / PREDICTIONS)
     parcel = Parcel(
         model=name,

@@ -66,8 +66,13 @@ def score(repository: Repository, name: str, source: Path, target: Path) -> Scor
     return score_with(servable, source, target, repository.state_dir / "logs" / f"score-{name}.log")
 
 
-def score_with(servable: Servable, source: Path, target: Path, log: Path) -> Scored:
+def score_with(
+    servable: Servable, source: Path, target: Path, log: Path, *, replace: bool = False
+) -> Scored:
     """The same with a given model; ``log`` takes what its code prints.
+
+    A column of ``source`` that is named as a prediction is refused, or with ``replace`` left out:
+    a pipeline's table may hold the outcome under that name.
 
     Raises:
         MlopsError: as ``score``.
@@ -78,7 +83,7 @@ def score_with(servable: Servable, source: Path, target: Path, log: Path) -> Sco
     begin = time.monotonic()
     file = open_table(source)
     workers = min(os.cpu_count() or 1, 1 + source.stat().st_size // BYTES_WORTH_A_WORKER)
-    _check_columns(servable.contract, file)
+    _check_columns(servable.contract, file, replace)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
@@ -92,7 +97,7 @@ def score_with(servable: Servable, source: Path, target: Path, log: Path) -> Sco
     return Scored(rows, round(time.monotonic() - begin, 3), servable.version)
 
 
-def _check_columns(contract: ModelContract, file: TableFile) -> None:
+def _check_columns(contract: ModelContract, file: TableFile, replace: bool) -> None:
     missing = [name for name in contract.input if name not in file.columns]
     if missing:
         raise MlopsError(
@@ -101,7 +106,7 @@ def _check_columns(contract: ModelContract, file: TableFile) -> None:
             f"{', '.join(contract.input)}.",
         )
     taken = [name for name in contract.output if name in file.columns]
-    if taken:
+    if taken and not replace:
         raise MlopsError(
             "bad_rows",
             f"{file.path}: it has a column {taken[0]} already, which the predictions would "
@@ -165,6 +170,7 @@ def _with_predictions(contract: ModelContract, table: pa.Table, answers: Any) ->
         "boolean": pa.bool_(),
         "string": pa.string(),
     }
+    table = table.drop_columns([name for name in contract.output if name in table.column_names])
     for name, column in contract.output.items():
         values = pa.array(answers.columns[name].to_list(), types[column.type])
         table = table.append_column(name, values)

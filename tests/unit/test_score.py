@@ -129,6 +129,17 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     assert not list(tmp_path.glob(".*part"))
 
 
+def test_an_outcome_of_the_same_name_gives_way_where_that_is_asked_for(
+    servable: Servable, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("y,x,shelf,count,note\n-5,2,top,1,a\n")
+    score_with(servable, source, target, tmp_path / "log", replace=True)
+    rows = pd.read_csv(target)
+    assert list(rows.columns) == ["x", "shelf", "count", "note", "y"]
+    assert rows["y"].tolist() != [-5]
+
+
 def test_what_is_no_parquet_is_refused(servable: Servable, tmp_path: Path) -> None:
     with pytest.raises(MlopsError, match="no Parquet"):
         score_bytes(servable, tmp_path, PLAIN.encode(), "in.parquet")
