@@ -12,9 +12,9 @@ from ci.console import say
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from requests import Response
+    from requests import PreparedRequest, Response
 
     from ci.github.context import Context
 
@@ -60,7 +60,7 @@ class GitHub:
         self._session = requests.Session()
         self._session.headers.update(HEADERS)
         if context.token:
-            self._session.headers["Authorization"] = f"Bearer {context.token}"
+            self._session.auth = _bearer(context.token)
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """The document at ``path``."""
@@ -164,6 +164,16 @@ class GitHub:
             say(f"GitHub: {method} {path} {reason}; again in {wait:.0f} s.")
             time.sleep(wait)
         raise GitHubError(_sentence(method, path, reason), status)
+
+
+def _bearer(token: str) -> Callable[[PreparedRequest], PreparedRequest]:
+    """As `auth`, and not as a header: else a .netrc of the machine would be sent instead."""
+
+    def sign(request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return sign
 
 
 def _document(response: Response) -> Any:

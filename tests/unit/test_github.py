@@ -203,6 +203,14 @@ def test_an_answer_that_is_no_json_is_a_sentence(hub: Hub, github: GitHub) -> No
         github.get(f"{hub.url}/_storage/../{hub.full_name}.git/info/refs?service=git-upload-pack")
 
 
+def test_the_machine_s_own_credentials_are_not_sent(
+    hub: Hub, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert pulls.open_pulls(github) == []
+
+
 def test_pages_are_read_to_the_end(hub: Hub, github: GitHub, pull: int) -> None:
     for number in range(205):
         add_comment(hub, pull, "bob", f"comment {number}")
