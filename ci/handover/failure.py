@@ -52,7 +52,8 @@ def _place(
     if isinstance(error, ProblemsError):
         first = error.problems[0]
         text = f"{first.key}: {first.problem}" if first.key else first.problem
-        return first.file, first.line, text
+        more = f" ({len(error.problems) - 1} more problems.)" if error.problems[1:] else ""
+        return first.file, first.line, f"{text}{more}"
     if error.code == "pipeline_failed":
         return _place_in_log(repository, name, error)
     return None, None, error.message

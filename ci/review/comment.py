@@ -39,9 +39,10 @@ def waiting(decision: Decision, sha: str, when: str, links: Links, old: str | No
     """The comment until then: a placeholder, or the old report marked as outdated."""
     found = MARK.search(old) if old else None
     if old and found and found["kind"] == "verdict":
+        newer = "The same commit" if found["sha"] == sha else f"Commit {_code(sha)}"
         note = (
-            f"> **Outdated.** This speaks of commit {_code(found['sha'])}. Commit {_code(sha)}, "
-            f"since {when}: {plain(decision.headline)} This comment is then replaced."
+            f"> **Outdated.** This speaks of commit {_code(found['sha'])}. {newer}, since {when}: "
+            f"{plain(decision.headline)} This comment is then replaced."
         )
         return f"{found[0]}{note}\n\n{OUTDATED.sub('', old[found.end() :])}"
     return (

@@ -114,8 +114,8 @@ def _comment(github: GitHub, pull: Pull, found: Look, decision: Decision) -> str
     untouched = scope is not None and not (scope.models or scope.platform or scope.notices)
     if untouched and old_text is None:
         return None
-    now = datetime.now(UTC)
-    when = f"{now:%Y-%m-%d %H:%M} UTC"
+    now, reviewed = datetime.now(UTC), found.facts.reviewed
+    when = reviewed.judged_at if reviewed else f"{now:%Y-%m-%d %H:%M} UTC"
     links = Links(f"{pull['html_url']}/files", github.context.run_url, _page(github, found))
     if _is_waiting(found, decision):
         return waiting(decision, found.sha, when, links, old_text)

@@ -8,6 +8,8 @@ import typer
 
 from ci.cli.options import Model
 
+ANNOTATIONS = 10  # GitHub shows no more of a step
+
 
 def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
@@ -33,6 +35,7 @@ def plan() -> None:
 
 def candidate(model: Model) -> None:
     """Train, package and check a model, and write its handover; exit 1 if a step failed."""
+    from ci.check import check
     from ci.git import git
     from ci.github.context import Context
     from ci.github.workflow import annotate
@@ -46,6 +49,9 @@ def candidate(model: Model) -> None:
         failure = made.failure
         text = f"{failure.message} {failure.advice}"
         annotate("error", failure.file, failure.line, text, f"{model}: {failure.step}")
+        if failure.step == "check":
+            for problem in check(repository, model)[1:ANNOTATIONS]:
+                annotate("error", problem.file, problem.line, problem.problem, problem.key or None)
         raise typer.Exit(1)
 
 

@@ -1,0 +1,190 @@
+"""Which pull request an event is about, what counts as reviewed, and who is asked."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.github.client import GitHubError
+from ci.github.context import Context
+from ci.repository import Repository
+from ci.review.decide import Facts
+from ci.review.look import Look, find_pull
+from ci.review.reviewers import ask
+from ci.review.trusted import find_reviewed
+from tests.support.repositories import new_repository
+from tests.unit.test_review import SHA, reviewed, scope
+
+OTHER = "c" * 40
+
+
+class GitHub:
+    """Answers from memory: lists by path, artifacts by number."""
+
+    repo = "/repos/kronkers/mlops"
+
+    def __init__(self, event: dict[str, Any], **lists: list[dict[str, Any]]) -> None:
+        self.context = Context(
+            "kronkers/mlops", "", "", None, event, "workflow_run", SHA, "", "", 1, 1, Path(), Path()
+        )
+        self.lists = lists
+        self.zips: dict[int, bytes] = {}
+        self.posted: list[Any] = []
+        self.refused: set[str] = set()
+
+    def paginate(self, path: str, _query: object = None, key: str | None = None) -> Any:
+        return iter(self.lists.get(key or path.rsplit("/", 1)[1], []))
+
+    def get(self, path: str, _query: object = None) -> Any:
+        number = int(path.rsplit("/", 1)[1])
+        return next(each for kind in self.lists.values() for each in kind if each["id"] == number)
+
+    def download(self, path: str, target: Path, _limit: int) -> None:
+        target.write_bytes(self.zips[int(path.split("/")[-2])])
+
+    def post(self, _path: str, body: dict[str, Any]) -> None:
+        if self.refused & set(body["reviewers"]):
+            raise GitHubError("Reviews may only be requested from collaborators.", 422)
+        self.posted += body["reviewers"]
+
+
+def event(name: str = "pull_request", sha: str = SHA) -> dict[str, Any]:
+    home = {"full_name": "kronkers/mlops", "owner": {"login": "kronkers"}}
+    run = {"event": name, "head_sha": sha, "head_branch": "work", "head_repository": home}
+    return {"workflow_run": run, "repository": {"default_branch": "main"}}
+
+
+def pull(sha: str = SHA, base: str = "main") -> dict[str, Any]:
+    return {"number": 7, "head": {"sha": sha}, "base": {"ref": base}, "user": {"login": "Alice"}}
+
+
+def test_the_pull_request_with_exactly_that_head_is_found() -> None:
+    assert find_pull(GitHub(event(), pulls=[pull(OTHER), pull()]))["number"] == 7
+
+
+@pytest.mark.parametrize(
+    ("told", "pulls"),
+    [
+        (event(), [pull(OTHER)]),
+        (event(), [pull(base="release")]),
+        (event("push"), [pull()]),
+        (event(), []),
+    ],
+)
+def test_another_commit_base_or_event_is_nothing_to_report_on(
+    told: dict[str, Any], pulls: list[dict[str, Any]]
+) -> None:
+    assert find_pull(GitHub(told, pulls=pulls)) is None
+
+
+# --- what counts as reviewed ------------------------------------------------------------------
+
+RUN = {"id": 1, "run_attempt": 1}
+
+
+def review_zip(sha: str = SHA) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        document = reviewed("pass").model_copy(update={"head_sha": sha})
+        archive.writestr("verdict.json", document.model_dump_json())
+        archive.writestr("body.md", "The body.")
+    return target.getvalue()
+
+
+def with_artifact(content: bytes, **of_run: object) -> GitHub:
+    """One artifact of a run of report.yml, but for ``of_run``."""
+    run = {"id": 20, "path": ".github/workflows/report.yml", "event": "workflow_run"}
+    artifact = {
+        "id": 10,
+        "name": f"verdict-{SHA}",
+        "expired": False,
+        "created_at": "2026-01-01",
+        "size_in_bytes": len(content),
+        "workflow_run": {"id": 20},
+    }
+    github = GitHub(event(), artifacts=[artifact], runs=[{**run, **of_run}])
+    github.zips[10] = content
+    return github
+
+
+def test_a_review_by_the_report_workflow_counts() -> None:
+    found = find_reviewed(with_artifact(review_zip()), SHA, RUN)
+    assert found
+    assert (found[0].verdict, found[1]) == ("pass", "The body.")
+
+
+@pytest.mark.parametrize(
+    ("content", "of_run", "training"),
+    [
+        (review_zip(), {"path": ".github/workflows/pull-request.yml"}, RUN),
+        (review_zip(), {"path": ".github/workflows/report.yml.yml"}, RUN),
+        (review_zip(), {"event": "pull_request"}, RUN),
+        (review_zip(), {"head_repository": {"full_name": "mallory/mlops"}}, RUN),
+        (review_zip(), {}, {**RUN, "run_attempt": 2}),
+        (review_zip(), {}, {**RUN, "id": 2}),
+        (review_zip(OTHER), {}, RUN),
+        (b"no zip", {}, RUN),
+    ],
+)
+def test_what_anybody_else_made_or_of_another_run_does_not_count(
+    content: bytes, of_run: dict[str, object], training: dict[str, Any]
+) -> None:
+    assert find_reviewed(with_artifact(content, **of_run), SHA, training) is None
+
+
+# --- who is asked -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = new_repository(tmp_path / "repository")
+    (made.policies_dir / "access.yaml").write_text(
+        "teams:\n"
+        "  marketing: {members: [alice, bob, carol]}\n"
+        "  data: {members: [dave]}\n"
+        "  platform: {members: [erin, bob]}\n"
+    )
+    return made
+
+
+def look(platform: bool = False, **of_pull: object) -> Look:
+    model = reviewed("pass").models[0].model_copy(update={"owner": "marketing"})
+    document = reviewed("pass").model_copy(update={"models": [model]})
+    return Look(
+        {**pull(), **of_pull}, SHA, None, Facts(scope(platform=platform), reviewed=document)
+    )
+
+
+def test_the_owners_are_asked_but_for_the_author(repository: Repository) -> None:
+    github = GitHub(event())
+    assert ask(github, repository, look()) == ["bob", "carol"]
+    assert github.posted == ["bob", "carol"]
+
+
+def test_the_platforms_team_is_asked_where_it_is_touched(repository: Repository) -> None:
+    assert ask(GitHub(event()), repository, look(platform=True)) == ["bob", "carol", "erin"]
+
+
+def test_nobody_is_asked_twice_and_an_older_review_does_not_count(repository: Repository) -> None:
+    given = [
+        {"user": {"login": "carol"}, "commit_id": OTHER},
+        {"user": {"login": "erin"}, "commit_id": SHA},
+    ]
+    github = GitHub(event(), reviews=given)
+    asked = look(platform=True, requested_reviewers=[{"login": "Bob"}])
+    assert ask(github, repository, asked) == ["carol"]
+
+
+def test_a_refusal_of_github_stops_nobody_else(repository: Repository) -> None:
+    github = GitHub(event())
+    github.refused = {"bob"}
+    assert ask(github, repository, look()) == ["carol"]
+
+
+def test_nobody_is_asked_about_a_draft(repository: Repository) -> None:
+    assert ask(GitHub(event()), repository, replace(look(), pull={**pull(), "draft": True})) == []
