@@ -61,6 +61,10 @@ def test_one_of_three_models_changed_twice_has_one_job_and_one_comment(
     world.run_report(second, "requested")
     outdated = world.report(pull)
     assert in_order(outdated, "**Outdated.**", commit[:7], world.head(pull)[:7], "# Pass")
+    late = world.run_report(first)
+    assert late.ran() == ["announce"]
+    assert world.report(pull) == outdated
+    assert world.status(pull)["state"] == "pending"
     world.finish(second)
     world.run_report(second)
     report = world.report(pull)
