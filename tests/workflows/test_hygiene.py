@@ -240,3 +240,12 @@ def test_updates_wait_until_others_have_met_what_is_new() -> None:
     assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip"}
     for each in updates:
         assert each["cooldown"]["default-days"] >= 7
+
+
+def test_every_variable_and_secret_is_in_the_readme() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / ".github").rglob("*.yml"))
+    named = set(re.findall(r"\b(?:vars|secrets)\.(\w+)", text)) - {"GITHUB_TOKEN"}
+    table = (SOURCE / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \| (?:variable|secret) \|", table, re.MULTILINE))
+    assert named
+    assert listed == named
