@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,23 @@ class TestPin:
     ) -> None:
         change(repository, "one", "print('mended')\n")
         assert names(due(repository, state, Request())) == ["one"]
+
+
+HEAVY = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"numpy", "pandas", "mlflow", "dvc", "bentoml", "pyarrow"}:
+            raise ImportError(name + " is not in ci/locks/plan.txt")
+
+sys.meta_path.insert(0, Refuse())
+import ci.cli.steps.merge, ci.github.workflow, ci.release.plan, ci.release.settle
+"""
+
+
+def test_the_jobs_plan_and_settle_do_with_the_small_lock() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEAVY], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
