@@ -56,23 +56,29 @@ class Office:
         self.desk = Desk(world, folder / "clone", BOT)
         self.repository = Repository(self.desk.root)
         self.folder = folder
+        self.number = 7
         event = folder / "event.json"
         event.write_text(json.dumps({"repository": {"default_branch": "main"}}))
-        self.github = GitHub(
+
+    @property
+    def github(self) -> GitHub:
+        """GitHub as the run ``number`` sees it."""
+        world = self.world
+        return GitHub(
             Context.from_environment(
                 {
                     "GITHUB_REPOSITORY": world.github.full_name,
                     "GITHUB_API_URL": world.url,
                     "GITHUB_SERVER_URL": world.url,
                     "GITHUB_TOKEN": self.desk.token,
-                    "GITHUB_EVENT_PATH": str(event),
+                    "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
                     "GITHUB_EVENT_NAME": "push",
                     "GITHUB_SHA": world.main,
                     "GITHUB_REF": "refs/heads/main",
                     "GITHUB_ACTOR": "alice",
-                    "GITHUB_RUN_ID": "7",
+                    "GITHUB_RUN_ID": str(self.number),
                     "GITHUB_WORKSPACE": str(self.desk.root),
-                    "RUNNER_TEMP": str(folder),
+                    "RUNNER_TEMP": str(self.folder),
                 }
             )
         )
@@ -218,12 +224,20 @@ def test_a_release_is_shown_registered_and_in_production(first_office: Office) -
 
 def test_the_same_candidate_again_is_the_same_version_with_its_first_tags(office: Office) -> None:
     office.publish()
+    office.number = 8
     again = office.publish(champion=1, by="carol")
-    assert again.release.version == 1
+    assert (again.release.version, again.release.approvers) == (1, ["carol"])
     with registry_of(office.state()) as registry:
         assert client(registry).get_model_version(MODEL, "1").tags["approvers"] == "bob"
     assert [each.approvers for each in versions(office.state(), MODEL)] == [["bob"]]
     assert office.shown() == ["data-store", f"{MODEL}/v1"]
+
+
+def test_the_failed_jobs_of_a_run_again_leave_alone_what_it_released(office: Office) -> None:
+    office.publish()
+    before = StateBranch(office.repository.root).head()
+    assert office.publish().release.version == 1  # judged against no version, as it was then
+    assert StateBranch(office.repository.root).head() == before
 
 
 def test_a_second_version_moves_both_aliases(office: Office) -> None:
