@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import re
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,11 @@ T = TypeVar("T")
 BRANCH = "mlops-state"
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.5
+# A server that fails for a moment; what was pushed and not confirmed may be pushed again.
+PAUSES = (1.0, 2.0, 4.0, 0.0)
+PASSES = re.compile(
+    r"returned error: (429|5\d\d)|RPC failed|hung up unexpectedly|early EOF|Connection reset"
+)
 AUTHOR = "github-actions[bot]"
 # A hook or a test may have set these: they would lead Git into another repository.
 REPOSITORY_VARIABLES = (
@@ -134,14 +140,18 @@ class StateBranch:
 
     def _run(self, cwd: Path, *arguments: str) -> str:
         settings = ["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", "-c", "gc.auto=0"]
-        done = subprocess.run(
-            ["git", *settings, *arguments],
-            cwd=cwd,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        for pause in PAUSES:
+            done = subprocess.run(
+                ["git", *settings, *arguments],
+                cwd=cwd,
+                env=self._environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if not (done.returncode and PASSES.search(done.stderr)):
+                break
+            time.sleep(pause)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
             raise MlopsError(

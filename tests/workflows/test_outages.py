@@ -82,3 +82,22 @@ def test_a_candidate_that_cannot_be_fetched_is_not_waved_through(world: World) -
     world.github.faults.clear()
     assert world.rerun(report).conclusion == "success"
     assert world.status(pull)["state"] == "success"
+
+
+def test_a_release_outlives_hiccups(world: World) -> None:
+    pull = world.open_pull("tune", CHANGE)
+    world.run_pull_request(pull)
+    world.review(pull, "bob")
+    world.merge(pull)
+    world.github.fail_next("GET", "/artifacts", 500)
+    world.github.fail_next("GET", "/reviews", 502)
+    world.github.rate_limit_next("GET", "/collaborators", seconds=1)
+    world.github.fail_next("POST", "/releases", 502, done=True)
+    world.github.fail_next("POST", "/assets", 502, done=True)
+    world.github.fail_next("POST", "/git-receive-pack", 503)
+    (deployment,) = world.run_push()
+    assert deployment.conclusion == "success", deployment.log
+    assert world.github.faults == []
+    tags = [each["tag_name"] for each in world.github.releases.values()]
+    assert sorted(tags) == ["data-store", "sales-python/v1"]
+    assert '"version": 1' in world.file("released/sales-python.json", "mlops-state")

@@ -68,7 +68,7 @@ def stage(
     except MlopsError as error:
         write_failed(context.temp / FAILURES, model, error)
         annotate("error", None, None, error.message, f"{model} is not released")
-        raise
+        raise typer.Exit(1) from error
 
 
 def release() -> None:
@@ -82,19 +82,19 @@ def release() -> None:
     from ci.repository import Repository
 
     context, github = _github()
-    failed = []
+    failed = False
     for folder in sorted((context.temp / STAGED).glob(f"{STAGED}-*")):
         model = folder.name.removeprefix(f"{STAGED}-")
         try:
             done = deliver(Repository.find(), github, folder, request_of(context))
         except MlopsError as error:
-            failed.append(error)
+            failed = True
             write_failed(context.temp / FAILURES, model, error)
             annotate("error", None, None, error.message, f"{model} is not released")
         else:
             say(f"{model}: version {done.release.version} is released: {done.url}")
     if failed:
-        raise failed[0]
+        raise typer.Exit(1)
 
 
 def settle(plan: Everything = "") -> None:
