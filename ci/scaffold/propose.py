@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ANSWERS = (
     *("bad_form", "bad_name", "model_exists", "unknown_dataset", "several_tables", "not_allowed"),
     *("unreadable_table", "no_target", "unknown_target", "unsupported_target", "no_inputs"),
-    *("unknown_team", "bad_model"),
+    *("unknown_team", "bad_model", "no_data"),
 )
 
 
@@ -60,7 +60,7 @@ def propose(repository: Repository, github: GitHub, number: int, body: str | Non
     there = pulls.open_pulls(github, f"{github.context.owner}:{branch}")
     if there:
         return Proposal(wish, branch, there[0], new=False)
-    _bring_table(repository, wish.dataset or DEFAULT_DATASET)
+    _bring_table(repository, github, wish.dataset or DEFAULT_DATASET)
     new_model(
         repository,
         wish.name,
@@ -78,11 +78,22 @@ def propose(repository: Repository, github: GitHub, number: int, body: str | Non
     return Proposal(wish, branch, _open(github, wish, branch, number), new=True)
 
 
-def _bring_table(repository: Repository, dataset: str) -> None:
-    """Make the table where a stage can; a look at it makes a better model than its contract."""
+def _bring_table(repository: Repository, github: GitHub, dataset: str) -> None:
+    """Fetch or make the table: a look at it makes a better model than its contract alone."""
+    from ci.assets.data import DataStore
+    from ci.assets.objects import Cache, check_out, objects_in
+
     load_dataset(repository, dataset)
-    folder = dataset_dir(repository, dataset)
-    if (folder / "dvc.yaml").is_file():
+    objects, cache = objects_in(repository, [dataset]), Cache(repository)
+    lost = DataStore(github).bring(cache, {each.md5 for each in objects})
+    check_out(repository, [each for each in objects if each.md5 not in lost])
+    if any(each.md5 in lost and not each.made for each in objects):
+        raise MlopsError(
+            "no_data",
+            f"The data of data/{dataset} is stored nowhere; whoever has it types "
+            f"`mlops data push {dataset}`, and then edits this issue, which tries again.",
+        )
+    if (dataset_dir(repository, dataset) / "dvc.yaml").is_file():
         log = repository.state_dir / "logs" / f"dataset-{dataset}.log"
         reproduce(repository, f"data/{dataset}/dvc.yaml", log)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from ci.scaffold.form import EMPTY, LABELS
 from tests.workflows.standin.hub import BOT
@@ -131,3 +132,24 @@ def test_a_platform_that_fails_says_so_and_the_run_is_red(world: World) -> None:
     assert run.conclusion == "failure"
     (comment,) = world.comments(number)
     assert "See [the run](" in comment["body"]
+
+
+def test_data_that_only_somebody_s_machine_has_is_asked_for(world: World) -> None:
+    tracked = {"outs": [{"md5": "0" * 32, "size": 9, "hash": "md5", "path": "visits.csv"}]}
+    columns = {"x": {"type": "number"}, "y": {"type": "number"}}
+    dataset = {
+        **yaml.safe_load(world.file("data/sales/dataset.yaml")),
+        "name": "visits",
+        "tables": {"visits": {"file": "tables/visits.csv", "columns": columns}},
+    }
+    world.commit(
+        {
+            "data/visits/dataset.yaml": yaml.safe_dump(dataset),
+            "data/visits/tables/visits.csv.dvc": yaml.safe_dump(tracked),
+        }
+    )
+    number, run = ask(world, dataset="visits", target="y")
+    assert run.conclusion == "success", run.log
+    (comment,) = world.comments(number)
+    assert "mlops data push visits" in comment["body"]
+    assert world.github.pulls == {}
