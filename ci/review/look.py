@@ -25,7 +25,7 @@ TRAINING = "pull-request.yml"
 TESTS = "platform.yml"
 # The second is how the checks of a bot's pull request are started.
 EVENTS = ("pull_request", "workflow_dispatch")
-CONFLICTS = ("merge_conflict", "too_large")
+UNREADABLE = ("merge_conflict", "state_in_git", "too_large")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def look(
     try:
         merged = source(repository, sha, scratch / "merged")
     except MlopsError as error:
-        if error.code not in CONFLICTS:
+        if error.code not in UNREADABLE:
             raise
         return Look(pull, sha, None, Facts(None, problem=error.message))
     facts = Facts(scope_of(repository, merged))

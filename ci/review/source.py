@@ -23,6 +23,7 @@ REF = "refs/kronkers/pull"
 # What the judgement looks at; data in Git is small, since tables are DVC's.
 FOLDERS = ("models", "data", "policies", "bentos", "ci/locks")
 MOST_BYTES = 200 << 20
+STATE = ".mlops/"
 PLAIN_FILES = ("100644", "100755")
 
 
@@ -61,7 +62,7 @@ def source(repository: Repository, head_sha: str, into: Path, base_sha: str = "H
 
     Raises:
         MlopsError: ``merge_conflict``; ``unknown_base`` where ``base_sha`` is not in the history
-            of the checked-out branch; ``too_large``.
+            of the checked-out branch; ``state_in_git``; ``too_large``.
     """
     git = _Git(repository.root)
     if not git.succeeds("merge-base", "--is-ancestor", base_sha, "HEAD"):
@@ -72,11 +73,19 @@ def source(repository: Repository, head_sha: str, into: Path, base_sha: str = "H
     base = git.text("rev-parse", f"{base_sha}^{{commit}}").strip()
     tree = _merge(git, base, head_sha)
     changed = git.text("diff", "--name-only", "--no-renames", "-z", base, tree)
+    files = tuple(sorted(filter(None, changed.split("\0"))))
+    own = next((file for file in files if file.startswith(STATE)), None)
+    if own:
+        raise MlopsError(
+            "state_in_git",
+            f"It adds or changes {own[:200]}: .mlops/ is this machine's own state and is never "
+            "committed; take it out and push again.",
+        )
     into.mkdir(parents=True)
     return Source(
         head_sha=head_sha,
         base_sha=base,
-        files=tuple(sorted(filter(None, changed.split("\0")))),
+        files=files,
         links=tuple(_write(git, tree, into)),
         root=into,
     )

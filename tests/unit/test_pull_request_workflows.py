@@ -80,3 +80,9 @@ def test_no_leg_of_the_matrix_ends_another() -> None:
     job = workflow(look.TRAINING)["jobs"]["model"]
     assert job["strategy"]["fail-fast"] is False
     assert job["if"] == "needs.plan.outputs.count != '0'"
+
+
+def test_no_pull_request_is_run_where_its_caches_would_be_mains() -> None:
+    condition = workflow(look.TRAINING)["jobs"]["plan"]["if"]
+    assert "github.event_name == 'pull_request'" in condition
+    assert "github.ref_name != github.event.repository.default_branch" in condition

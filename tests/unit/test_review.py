@@ -93,6 +93,16 @@ def test_a_conflict_is_a_sentence(base: Repository, tmp_path: Path) -> None:
     assert decision.state == "failure"
 
 
+def test_state_that_was_committed_is_refused(base: Repository, tmp_path: Path) -> None:
+    (base.state_dir / "candidates").mkdir(parents=True)
+    (base.state_dir / "candidates" / "x.json").write_text("{}")
+    git(base.root, "add", "-f", ".mlops")
+    head = commit_all(base.root)
+    git(base.root, "checkout", "-q", "main")
+    with pytest.raises(MlopsError, match=r"\.mlops/candidates/x\.json"):
+        source(base, head, tmp_path / "merged")
+
+
 def test_links_and_other_bases_are_not_followed(base: Repository, tmp_path: Path) -> None:
     (base.models_dir / "first" / "secret").symlink_to("/etc/passwd")
     head = commit_all(base.root)
