@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     made.collaborators.update({"Alice": "admin", "bob": "push", "eve": "pull"})
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
-    monkeypatch.setenv("PATH", f"{CML}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{CML}:{os.environ['PATH']}")
     monkeypatch.setenv("GITHUB_REPOSITORY", made.full_name)
     monkeypatch.setenv("GITHUB_SHA", "abc")
     made.__dict__["waited"] = waited
@@ -407,7 +408,7 @@ def test_cml_gets_the_token_and_little_else(
         f'#!/bin/sh\nenv > "{tmp_path}/seen"\nprintf "%s\\n" "$@" >> "{tmp_path}/seen"\n'
     )
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     comment.post_comment(github, pull, "text")
     seen = (tmp_path / "seen").read_text()
@@ -416,7 +417,7 @@ def test_cml_gets_the_token_and_little_else(
     assert "GITHUB_TOKEN=ghs_1.job\n" in seen
     assert "ITERATIVE_DO_NOT_TRACK=true\n" in seen
     assert "--publish=false\n" in seen
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MlopsError) as failure:
         comment.post_comment(github, pull, "text")
     assert failure.value.code == "cml_missing"

@@ -126,20 +126,41 @@ def test_what_github_would_refuse_is_noticed(empty: World, job: str, said: str) 
         run(empty, text)
 
 
+ASK = """\
+import json, os, sys, urllib.error, urllib.request
+method, path, *body = sys.argv[1:]
+request = urllib.request.Request(
+    f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}{path}",
+    data=body[0].encode() if body else None,
+    headers={"Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}"},
+    method=method,
+)
+try:
+    print(urllib.request.urlopen(request).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.read().decode())
+"""
+
+
+def asking(*requests: str) -> str:
+    """A step that asks the API as its token may."""
+    env = '{GITHUB_TOKEN: "${{ github.token }}", OTHER: "${{ secrets.GITHUB_TOKEN }}", '
+    env += 'SECRET: "${{ secrets.KEY }}"}'
+    lines = [f'"$STANDIN_VENV/bin/python" ask.py {each}' for each in requests]
+    script = ["cat > ask.py <<'END'", *ASK.splitlines(), "END"]
+    script += ['test "$GITHUB_TOKEN" = "$OTHER"', 'echo "secret=<$SECRET>"', *lines]
+    return f"env: {env}\n  run: |\n" + textwrap.indent("\n".join(script), "    ")
+
+
+COMMENT = """POST /issues/1/comments '{"body": "x"}'"""
+
+
 def test_a_token_may_do_what_its_job_asks_for_and_no_more(empty: World) -> None:
-    ask = textwrap.dedent("""\
-        env: {GITHUB_TOKEN: "${{ github.token }}", OTHER: "${{ secrets.GITHUB_TOKEN }}"}
-          run: |
-            test "$GITHUB_TOKEN" = "$OTHER"
-            url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY"
-            curl -sS -H "Authorization: Bearer $GITHUB_TOKEN" "$url/pulls?state=open"
-            echo
-            curl -sS -X POST -H "Authorization: Bearer $GITHUB_TOKEN" -d '{"body": "x"}' \\
-              "$url/issues/1/comments"
-        """)
+    ask = steps(asking("GET '/pulls?state=open'", COMMENT))
     reads, writes = JOB.replace("contents: read", "pull-requests: read"), JOB.replace("one", "two")
     writes = writes.replace("contents: read", "pull-requests: write")
-    made = run(empty, workflow(reads + steps(ask), writes + steps(ask)))
+    made = run(empty, workflow(reads + ask, writes + ask))
+    assert made.conclusion == "success"
     assert '"number": 1' in made.job("one").log
     assert "Resource not accessible by integration" in made.job("one").log
     assert "Resource not accessible by integration" not in made.job("two").log
@@ -147,14 +168,8 @@ def test_a_token_may_do_what_its_job_asks_for_and_no_more(empty: World) -> None:
 
 
 def test_a_fork_gets_no_secret_and_reads_only(empty: World) -> None:
-    ask = textwrap.dedent("""\
-        env: {GITHUB_TOKEN: "${{ github.token }}", SECRET: "${{ secrets.KEY }}"}
-          run: |
-            echo "secret=<$SECRET>"
-            curl -sS -X POST -H "Authorization: Bearer $GITHUB_TOKEN" -d '{"body": "x"}' \\
-              "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/issues/1/comments"
-        """)
-    put(empty, workflow(JOB.replace("contents: read", "pull-requests: write") + steps(ask)))
+    job = JOB.replace("contents: read", "pull-requests: write") + steps(asking(COMMENT))
+    put(empty, workflow(job))
     empty.secrets["KEY"] = "swordfish"
     pull = empty.open_pull("change", {"x.txt": "x"}, fork=True)
     made = empty.finish(empty.begin_pull_request(pull, "sample.yml"))

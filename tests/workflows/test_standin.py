@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +142,7 @@ def clone(hub: Hub, folder: Path, token: str | None) -> subprocess.CompletedProc
     header = ["-c", f"http.extraheader=AUTHORIZATION: basic {basic}"] if token else []
     url = f"{hub.url}/kronkers/mlops"
     command = ["git", *header, "clone", "-q", *(["--config", header[1]] if token else [])]
-    environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "GIT_TERMINAL_PROMPT": "0"}
+    environment = {"PATH": os.environ["PATH"], "GIT_TERMINAL_PROMPT": "0"}
     return subprocess.run(
         [*command, url, folder], env=environment, capture_output=True, text=True, check=False
     )
@@ -244,7 +245,7 @@ def cml(hub: Hub, folder: Path, number: int, *arguments: str) -> subprocess.Comp
         [program, "comment", "create", *target, *arguments, "report.md"],
         cwd=folder,
         env={
-            "PATH": "/usr/bin:/bin",
+            "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "CML_REPO": f"{hub.url}/kronkers/mlops",
             "GITHUB_REPOSITORY": "kronkers/mlops",
