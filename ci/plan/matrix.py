@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.contract.model import PREDICT_FILES
+from ci.errors import MlopsError
 from ci.files import read_yaml_quickly
 
 if TYPE_CHECKING:
@@ -13,11 +14,23 @@ if TYPE_CHECKING:
     from ci.plan.plan import Touched
     from ci.repository import Repository
 
+MOST_JOBS = 256
 NO_LANGUAGE = "python"  # the job then says what is wrong with the contract
 
 
 def matrix(repository: Repository, touched: Iterable[Touched]) -> dict[str, list[dict[str, Any]]]:
-    """A job a model: its name, its language and why it is trained."""
+    """A job a model: its name, its language and why it is trained.
+
+    Raises:
+        MlopsError: ``too_many_models`` where GitHub would refuse the matrix.
+    """
+    touched = list(touched)
+    if len(touched) > MOST_JOBS:
+        raise MlopsError(
+            "too_many_models",
+            f"This change touches {len(touched)} models ({touched[0].reason}), and a run on GitHub "
+            f"holds {MOST_JOBS} jobs: split the change, or the repository.",
+        )
     return {
         "include": [
             {

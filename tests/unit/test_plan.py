@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ci.errors import MlopsError
-from ci.plan import plan
+from ci.plan import Touched, plan
+from ci.plan.matrix import matrix
 from ci.repository import Repository
 from tests.support.repositories import (
     commit_all,
@@ -109,3 +110,22 @@ def test_an_unknown_base_is_one_sentence(repository: Repository) -> None:
     with pytest.raises(MlopsError, match="'nowhere' has no common history") as caught:
         plan(repository, "nowhere")
     assert caught.value.code == "unknown_base"
+
+
+def test_the_matrix_has_a_job_a_model_and_a_broken_contract_a_job_that_says_so(
+    repository: Repository,
+) -> None:
+    (repository.models_dir / "second" / "model.yaml").write_text("language: [\n")
+    touched = [Touched("first", "x changed"), Touched("second", "y changed")]
+    assert matrix(repository, touched) == {
+        "include": [
+            {"model": "first", "language": "python", "reason": "x changed"},
+            {"model": "second", "language": "python", "reason": "y changed"},
+        ]
+    }
+
+
+def test_more_models_than_a_run_holds_are_a_sentence(repository: Repository) -> None:
+    touched = [Touched(f"m{number}", "bentos/rows.py changed") for number in range(257)]
+    with pytest.raises(MlopsError, match=r"touches 257 models \(bentos/rows.py changed\)"):
+        matrix(repository, touched)
