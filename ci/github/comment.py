@@ -35,7 +35,7 @@ WATERMARK = re.compile(
 PASSED = (
     *("PATH", "LANG", "CI", "GITHUB_REPOSITORY", "GITHUB_SHA", "GITHUB_RUN_ID", "GITHUB_WORKFLOW"),
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"),
-    *("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"),
+    *("NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_FILE"),
 )
 
 

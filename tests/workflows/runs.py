@@ -129,6 +129,7 @@ class Runner:
         run.jobs = run_workflow(run.workflow, self._setting(run))
         bad = any(job.conclusion == "failure" for job in run.jobs)
         self._end(run, "failure" if bad else "success")
+        self.hub.deployments += _deployments(run)
         self.hub.jobs = [each for each in self.hub.jobs if each["run_id"] != run.id]
         self.hub.jobs += [_job_document(self.hub, run, job) for job in run.jobs]
         return run
@@ -184,6 +185,18 @@ class Runner:
             "GITHUB_REF": run.ref,
             "GITHUB_REF_NAME": run.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
         }
+
+
+def _deployments(run: Run) -> list[Document]:
+    """What GitHub records of jobs that have an environment."""
+    found = []
+    for job in run.jobs:
+        environment = run.workflow.jobs[job.id].get("environment")
+        if environment and job.conclusion != "skipped":
+            name = environment if isinstance(environment, str) else environment["name"]
+            made = {"environment": name, "sha": run.sha, "run": run.id, "state": job.conclusion}
+            found.append(made)
+    return found
 
 
 def _job_document(hub: Hub, run: Run, job: Job) -> dict[str, Any]:

@@ -322,6 +322,15 @@ def test_a_newer_push_cancels_the_run_of_the_older(empty: World) -> None:
     assert new.event["action"] == "synchronize"
 
 
+def test_a_job_with_an_environment_is_a_deployment(empty: World) -> None:
+    job = JOB.replace("    timeout", "    environment: production\n    timeout")
+    skipped = job.replace("one", "two").replace("    timeout", "    if: false\n    timeout")
+    made = run(empty, workflow(job + steps("run: exit 1"), skipped + steps("run: exit 0")))
+    assert empty.github.deployments == [
+        {"environment": "production", "sha": made.sha, "run": made.id, "state": "failure"}
+    ]
+
+
 DISPATCH = """\
 on:
   workflow_dispatch:
