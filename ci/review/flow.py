@@ -16,7 +16,7 @@ from ci.console import say
 from ci.contract.model import PREDICT_FILES
 from ci.errors import MlopsError
 from ci.files import read_yaml_quickly
-from ci.github import artifacts, comment, pulls, statuses
+from ci.github import comment, pulls, statuses
 from ci.github.client import GitHubError
 from ci.github.workflow import add_summary
 from ci.review.comment import Links, final, waiting
@@ -25,7 +25,7 @@ from ci.review.decide import Decision, decide
 from ci.review.look import Look, find_pull, look
 from ci.review.notices import notices_block
 from ci.review.reviewers import ask
-from ci.review.trusted import page_name
+from ci.review.trusted import find_page
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -116,7 +116,8 @@ def _comment(github: GitHub, pull: Pull, found: Look, decision: Decision) -> str
         return None
     now, reviewed = datetime.now(UTC), found.facts.reviewed
     when = reviewed.judged_at if reviewed else f"{now:%Y-%m-%d %H:%M} UTC"
-    links = Links(f"{pull['html_url']}/files", github.context.run_url, _page(github, found))
+    page = find_page(github, found.sha) if reviewed else None
+    links = Links(f"{pull['html_url']}/files", github.context.run_url, page)
     if _is_waiting(found, decision):
         return waiting(decision, found.sha, when, links, old_text)
     return final(decision, found.sha, when, _body(found), links, _cost(github, pull, found, now))
@@ -147,16 +148,3 @@ def _cost(github: GitHub, pull: Pull, found: Look, now: datetime) -> str:
     except GitHubError as error:  # nobody waits for a verdict because of this
         say(error.message)
         return "What it cost could not be read from GitHub."
-
-
-def _page(github: GitHub, found: Look) -> str | None:
-    """The address of the newest full report of this commit."""
-    if found.facts.reviewed is None:
-        return None
-    listed = artifacts.find_artifacts(github, page_name(found.sha))
-    if not listed:
-        return None
-    context, newest = github.context, listed[0]
-    run_id = newest["workflow_run"]["id"]
-    address = f"{context.server_url}/{context.repository}/actions/runs/{run_id}"
-    return f"{address}/artifacts/{newest['id']}"

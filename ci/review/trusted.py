@@ -14,6 +14,9 @@ from ci.github.runs import run as run_by_id
 from ci.review.verdict import Reviewed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ci.github.artifacts import Artifact
     from ci.github.client import GitHub
     from ci.github.runs import Run
 
@@ -41,13 +44,32 @@ def find_reviewed(
 
     ``training`` is the run whose artifacts must have been reviewed; None takes any.
     """
-    for artifact in find_artifacts(github, artifact_name(sha)):
-        if not _is_ours(github, artifact["workflow_run"]["id"]):
-            continue
+    for artifact in _ours(github, artifact_name(sha)):
         found = _read(github, artifact["id"])
         if found and found[0].head_sha == sha and _is_of(found[0], training):
             return found
     return None
+
+
+def find_page(github: GitHub, sha: str) -> str | None:
+    """The address of the newest full report of commit ``sha``."""
+    newest = next(_ours(github, page_name(sha)), None)
+    if newest is None:
+        return None
+    context, run_id = github.context, newest["workflow_run"]["id"]
+    address = f"{context.server_url}/{context.repository}/actions/runs/{run_id}"
+    return f"{address}/artifacts/{newest['id']}"
+
+
+def _ours(github: GitHub, name: str) -> Iterator[Artifact]:
+    """Artifacts of that name that report.yml made, newest first; anybody's run may use the name."""
+    known: dict[int, bool] = {}
+    for artifact in find_artifacts(github, name):
+        run_id = int(artifact["workflow_run"]["id"])
+        if run_id not in known:
+            known[run_id] = _is_ours(github, run_id)
+        if known[run_id]:
+            yield artifact
 
 
 def _is_ours(github: GitHub, run_id: int) -> bool:

@@ -16,7 +16,7 @@ from ci.repository import Repository
 from ci.review.decide import Facts
 from ci.review.look import Look, find_pull
 from ci.review.reviewers import ask
-from ci.review.trusted import find_reviewed
+from ci.review.trusted import find_page, find_reviewed
 from tests.support.repositories import new_repository
 from tests.unit.test_review import SHA, reviewed, scope
 
@@ -135,6 +135,14 @@ def test_what_anybody_else_made_or_of_another_run_does_not_count(
     content: bytes, of_run: dict[str, object], training: dict[str, Any]
 ) -> None:
     assert find_reviewed(with_artifact(content, **of_run), SHA, training) is None
+
+
+def test_only_our_own_page_is_linked() -> None:
+    ours = with_artifact(review_zip())
+    ours.lists["artifacts"][0]["name"] = f"report-{SHA}"
+    assert str(find_page(ours, SHA)).endswith("/actions/runs/20/artifacts/10")
+    theirs = with_artifact(review_zip(), event="pull_request")
+    assert find_page(theirs, SHA) is None
 
 
 # --- who is asked -----------------------------------------------------------------------------
