@@ -32,6 +32,8 @@ def performance(
     if contract.task not in METRICS:
         return {"estimated": [], "realised": realised_by_chunk(contract, rules, periods)}
     reference = _labelled(contract, rules, periods.reference)
+    if contract.task == "binary_classification" and reference[TARGET].nunique() < 2:
+        raise _bad_target(contract, rules, "is always the same in the reference")
     analysis = _with_class(contract, periods.analysis)
     realised = []
     if TARGET in analysis.columns and analysis[TARGET].notna().any():
@@ -109,12 +111,18 @@ def _labelled(contract: ModelContract, rules: Monitoring, table: pd.DataFrame) -
     try:
         numbers = pd.to_numeric(texts.map(lambda text: TRUE_WORDS.get(text, text)))
     except ValueError:
-        raise MlopsError(
-            "bad_period",
-            f"models/{contract.name}: the monitoring target {rules.target} has a value that is no "
-            "number; mend the script that writes the periods.",
-        ) from None
+        raise _bad_target(contract, rules, "has a value that is no number") from None
+    if contract.task == "binary_classification" and not numbers.isin((0, 1)).all():
+        raise _bad_target(contract, rules, "has a value that is not 0 or 1")
     return _with_class(contract, known.assign(**{TARGET: numbers}))
+
+
+def _bad_target(contract: ModelContract, rules: Monitoring, problem: str) -> MlopsError:
+    return MlopsError(
+        "bad_period",
+        f"models/{contract.name}: the monitoring target {rules.target} {problem}; mend the script "
+        "that writes the periods.",
+    )
 
 
 def _with_class(contract: ModelContract, table: pd.DataFrame) -> pd.DataFrame:

@@ -1,30 +1,37 @@
-"""Replies that look right and are not, and workers that died while nobody asked."""
+"""Replies that look right and are not; workers that died, or are busy, when they are asked."""
 
 from __future__ import annotations
 
 import os
 import signal
 import struct
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bentos.frames import encode, from_rows
-from bentos.runners import NoWorkerError, RunnerPool
+from bentos.runners import DeadlineError, NoWorkerError, RunnerPool
 
 SOURCE = """
-import os
+import os, time
 from pathlib import Path
 
 def load_model(directory):
-    return Path(directory) / "forged"
+    return Path(directory)
 
-def predict(forged, rows):
+def predict(folder, rows):
+    forged = folder / "forged"
+    (folder / "asked").touch()
+    while (folder / "hold").exists():
+        time.sleep(0.01)
     if forged.exists():
         reply = forged.read_bytes()
         forged.unlink()
         os.write(4, reply)
+        time.sleep(60)  # so that the true reply can't give the false one away
     return rows["x"] * 2
 """
 ASKED = from_rows([{"x": 3.0}], [("x", "number")])
@@ -77,3 +84,28 @@ def test_workers_that_died_while_idle_cost_no_call(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert pool.predict(ASKED).to_lists() == {"y": [6.0]}
+
+
+def test_a_busy_worker_is_a_deadline_and_lives(pool: RunnerPool, tmp_path: Path) -> None:
+    hold, asked = tmp_path / "artifact" / "hold", tmp_path / "artifact" / "asked"
+    hold.touch()
+    with ThreadPoolExecutor(1) as threads:
+        pool.timeout_seconds = 60
+        first = threads.submit(pool.predict, ASKED)
+        while not asked.exists():
+            time.sleep(0.01)
+        pool.timeout_seconds = 0.2
+        with pytest.raises(DeadlineError, match="busy"):
+            pool.predict(ASKED)
+        hold.unlink()
+        assert first.result().to_lists() == {"y": [6.0]}
+    assert pool.restarts == 0
+
+
+def test_a_call_that_comes_too_late_costs_no_worker_its_life(pool: RunnerPool) -> None:
+    pool.timeout_seconds = 0
+    with pytest.raises(DeadlineError):
+        pool.predict(ASKED)
+    pool.timeout_seconds = 60
+    assert pool.predict(ASKED).to_lists() == {"y": [6.0]}
+    assert pool.restarts == 0

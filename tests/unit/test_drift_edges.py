@@ -291,3 +291,48 @@ def test_a_target_may_have_the_name_of_the_output_and_the_time_that_of_an_input(
     assert found["performance"]["realised"] == usual["performance"]["realised"]
     assert found["performance"]["realised"][0]["value"] == pytest.approx(0.4, abs=0.1)
     assert of(found, "price", "kolmogorov_smirnov") == of(usual, "price", "kolmogorov_smirnov")
+
+
+@pytest.fixture
+def binary(checks: Checks) -> Checks:
+    """The same for a model that answers with a probability."""
+    folder = checks.repository.model_dir("small")
+    contract = yaml.safe_load((folder / "model.yaml").read_text())
+    contract["task"] = "binary_classification"
+    contract["evaluation"]["metric"] = "log_loss"
+    contract["output"] = {"y": {"type": "number", "minimum": 0, "maximum": 1}}
+    (folder / "model.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
+    predict = PREDICT.replace("model * rows", "1 / (1 + 2.7 ** (3 - rows")
+    (folder / "predict.py").write_text(predict.replace(".fillna(0)", ".fillna(0)))"))
+    return checks
+
+
+def bought(table: pd.DataFrame, *words: Any) -> pd.DataFrame:
+    """The target as ``words`` for no and yes."""
+    draw = np.random.default_rng(5).normal(0, 1, len(table))
+    return table.assign(actual=[words[int(each)] for each in table["price"] + draw > 3])
+
+
+def test_yes_and_no_may_be_numbers_or_the_words_of_any_language(binary: Checks) -> None:
+    found = binary.drift(bought(reference(), 0, 1), bought(analysis(), 0, 1))
+    values = [each["value"] for each in found["performance"]["realised"]]
+    assert len(values) == 3
+    assert all(0.7 < value < 1 for value in values)
+    words = binary.drift(bought(reference(), "false", "true"), bought(analysis(), "FALSE", "TRUE"))
+    assert words["performance"] == found["performance"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (("no", "yes"), (0, 1), "has a value that is no number"),
+        ((1, 2), (1, 2), "has a value that is not 0 or 1"),
+        ((1, 1), (0, 1), "is always the same in the reference"),
+    ],
+)
+def test_what_is_no_yes_or_no_is_refused(
+    binary: Checks, before: tuple[Any, Any], now: tuple[Any, Any], said: str
+) -> None:
+    error = binary.drift(bought(reference(), *before), bought(analysis(), *now))["error"]
+    assert error["code"] == "bad_period"
+    assert said in error["message"]
