@@ -44,9 +44,8 @@ from pathlib import Path
 from tests.workflows import payloads
 from tests.workflows.authors import Authors, Files
 from tests.workflows.runs import Run, Runner
-from tests.workflows.standin.commits import latest
 from tests.workflows.standin.git_http import new_bare
-from tests.workflows.standin.hub import BOT, Document, Hub, now
+from tests.workflows.standin.hub import BOT, Hub, now
 from tests.workflows.standin.issues import add_comment, open_issue
 from tests.workflows.standin.pulls import (
     head_sha,
@@ -56,19 +55,18 @@ from tests.workflows.standin.pulls import (
     refresh_merge,
 )
 from tests.workflows.standin.server import Standin
+from tests.workflows.view import MAIN, View
 from tests.workflows.workflow_files import HarnessError, dispatch_inputs
 
 PEOPLE = {"kronkers": "admin", "alice": "admin", "bob": "push", "carol": "push"}
 STRANGER = "mallory"
-WATERMARK = '"CML watermark kronkers/report"'
-MAIN = "refs/heads/main"
 
 
-class World:
+class World(View):
     """One repository, its people, and the runner."""
 
     def __init__(self, folder: Path, template: Path) -> None:
-        self.github = Hub(folder)
+        super().__init__(Hub(folder))
         self.pushes: list[tuple[str, str, str]] = []
         self._waiting: list[Run] = []
         self._standin = Standin(self.github)
@@ -171,41 +169,6 @@ class World:
     ) -> int:
         """Open an issue, as a form does; returns its number."""
         return int(open_issue(self.github, author, title, body, list(labels))["number"])
-
-    # --- looking ----------------------------------------------------------------------------
-
-    @property
-    def main(self) -> str:
-        """The newest commit of main."""
-        return self.github.git("rev-parse", MAIN)
-
-    def head(self, pull: int) -> str:
-        """The newest commit of a pull request."""
-        return head_sha(self.github, self.github.pulls[pull])
-
-    def status(self, pull_or_commit: int | str, context: str = "verdict") -> Document:
-        """The latest commit status of a context; empty where there is none."""
-        one = pull_or_commit
-        commit = self.head(one) if isinstance(one, int) else one
-        return latest(self.github, commit).get(context, {})
-
-    def comments(self, number: int) -> list[Document]:
-        """Comments of an issue or pull request, oldest first."""
-        return [each for each in self.github.comments if each["number"] == number]
-
-    def report(self, pull: int) -> str:
-        """The one report on a pull request; more than one is a failure."""
-        found = [
-            each
-            for each in self.comments(pull)
-            if WATERMARK in each["body"] and each["login"] == BOT
-        ]
-        assert len(found) == 1, f"{len(found)} reports on #{pull}"
-        return str(found[0]["body"])
-
-    def file(self, path: str, ref: str = "main") -> str:
-        """A file as it is on a branch."""
-        return self.github.git("show", f"{ref}:{path}")
 
     # --- what GitHub does -------------------------------------------------------------------
 
