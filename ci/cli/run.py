@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import traceback
 
-import click
 import typer
 
 from ci.cli.output import dumps
@@ -23,7 +22,7 @@ def run(arguments: list[str]) -> int:
         if arguments[:1] == ["ci"]:
             _annotate(error.message)
         return _fail(error.code, error.message, as_json, 1)
-    except (KeyboardInterrupt, click.Abort, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", "Interrupted; run the same command again to go on.", as_json, 1)
     except typer.Exit as stop:
         return int(stop.exit_code)
