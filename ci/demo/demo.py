@@ -148,7 +148,7 @@ def _score(repository: Repository, contract: ModelContract) -> str:
 
 
 def _drift(repository: Repository, contract: ModelContract) -> dict[str, str]:
-    from ci.monitor import check_drift
+    from ci.monitor.drift import check_drift
 
     if contract.monitoring is None:
         return {"drift": "-", "plot": "-"}

@@ -116,7 +116,7 @@ def drift(
 
     from ci.clock.inputs import ensure_tables
     from ci.github.workflow import add_summary, inert
-    from ci.monitor import check_drift
+    from ci.monitor.drift import check_drift
     from ci.report.markdown import plain
     from ci.repository import Repository
 

@@ -1,11 +1,17 @@
-"""Caches as tar files at the stand-in; `.venv` is always there and is this checkout's."""
+"""Caches as tar files at the stand-in; `.venv` is always there.
+
+It is this checkout's, with the packages of the job's own lock and no others.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import tarfile
+from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 from runner_side import ask, fail, given, is_true, output, workspace
@@ -17,7 +23,7 @@ def restore() -> str | None:
     """Unpack the cache that fits; returns its key."""
     key = given("key")
     if key.startswith(READY):
-        _link_environment(workspace() / given("path").strip())
+        _link_environment(workspace() / given("path").strip(), key.split("-")[1])
         _tell(key, key)
         return key
     rest = [line.strip() for line in given("restore-keys").splitlines() if line.strip()]
@@ -70,9 +76,30 @@ def _tell(key: str, found: str | None) -> None:
     output("cache-matched-key", found or "")
 
 
-def _link_environment(target: Path) -> None:
+def _link_environment(target: Path, lock: str) -> None:
     """A folder of links: `python` finds its environment there, and Git sees a folder."""
     target.mkdir(parents=True, exist_ok=True)
-    for each in Path(os.environ["STANDIN_VENV"]).iterdir():
-        if not (target / each.name).exists():
-            (target / each.name).symlink_to(each)
+    source = Path(os.environ["STANDIN_VENV"])
+    for name in ("bin", "pyvenv.cfg"):
+        _link(target / name, source / name)
+    packages = next(source.glob("lib/python3*/site-packages"))
+    for name in _parts(packages, _locked(workspace() / "ci" / "locks" / f"{lock}.txt")):
+        _link(target / packages.relative_to(source) / name, packages / name)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.exists() and target.exists():
+        link.symlink_to(target)
+
+
+def _locked(path: Path) -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+)==", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _parts(packages: Path, names: set[str]) -> Iterator[str]:
+    """What the packages ``names`` have put side by side into ``packages``."""
+    for each in distributions(path=[str(packages)]):
+        if re.sub(r"[-_.]+", "-", each.name).lower() in names:
+            top = {file.parts[0] for file in each.files or ()}
+            yield from sorted(top - {"..", "__pycache__"})
