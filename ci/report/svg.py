@@ -48,9 +48,9 @@ def _row(chart: Chart, index: int, scale: float) -> str:
         )
         parts.append(_text(max(x, end) + 6, y, _number(chart.line[index]), "start", LINE))
         fits = end - LABELS > INSIDE
-        inside = (end - 6, "end", "#fff") if fits else (end + 6, "start", TEXT)
+        place, colour = (LABELS + 6, "#fff") if fits else (end + 6, TEXT)
         if fits or x - end > INSIDE:
-            parts.append(_text(inside[0], y, _number(chart.bars[index]), *inside[1:]))
+            parts.append(_text(place, y, _number(chart.bars[index]), "start", colour))
     else:
         parts.append(_text(end + 6, y, _number(chart.bars[index]), "start", TEXT))
     return "".join(parts)

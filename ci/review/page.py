@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 FOLDED = re.compile(r"<details><summary>(.*?)</summary>\n\n(.*)\n\n</details>", re.DOTALL)
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#24292f;margin:0 auto;max-width:56rem;padding:1.5rem;
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
 h1{margin:0 0 .25rem}h2{border-top:2px solid #d0d7de;padding-top:1rem;margin-top:2.5rem}
-table{border-collapse:collapse;width:100%;font-size:.92rem;margin:.5rem 0}
+table{border-collapse:collapse;display:block;overflow-x:auto;font-size:.92rem;margin:.5rem 0}
 th,td{border:1px solid #d0d7de;padding:.35rem .6rem;text-align:left;vertical-align:top}
-th{background:#f6f8fa;overflow-wrap:normal}
+th{background:#f6f8fa}
 blockquote{margin:1rem 0;padding:.5rem 1rem;background:#fff8e5;
 border-left:4px solid #d4a72c}.pass{color:#1a7f37}.fail{color:#cf222e}.about{color:#57606a}
 figure{margin:1rem 0}figcaption{color:#57606a;font-size:.9rem}

@@ -86,6 +86,11 @@ def other_content(pull: PullRequest) -> bytes:
     return zipped({**pull.files, "metrics.json": b'{"slope": 1}'})
 
 
+def as_large(pull: PullRequest) -> bytes:
+    told = pull.files["metrics.json"]
+    return zipped({**pull.files, "metrics.json": told.replace(b"-", b"+")})
+
+
 def cut_off(pull: PullRequest) -> bytes:
     return zipped(pull.files)[:-200]
 
@@ -118,6 +123,7 @@ def bzip2(pull: PullRequest) -> bytes:
         (bomb, "metrics.json in it is larger than"),
         (understated, "is refused"),
         (other_content, "metrics.json is not what its manifest says"),
+        (as_large, "metrics.json is not what its manifest says"),
         (cut_off, "it is not a whole zip file"),
         (damaged, "is refused"),
         (bzip2, "compressed in a way that is not allowed"),
