@@ -62,10 +62,10 @@ def settle(
     """
     fetch(repository)
     state = state_folder(repository)
-    _show_drafts(github, state)
     found = _outcome(plan, state, told)
+    _tell(github, plan, found)  # first: whatever fails below, people know
+    _show_drafts(github, state)
     _write(repository, plan, found, request)
-    _tell(github, plan, found)
     return found
 
 

@@ -29,6 +29,8 @@ PAUSES = (1.0, 2.0, 4.0, 0.0)
 PASSES = re.compile(
     r"returned error: (429|5\d\d)|RPC failed|hung up unexpectedly|early EOF|Connection reset"
 )
+# Another push is on its way to the same branch.
+RACES = re.compile(r"cannot lock ref|fetch first|non-fast-forward|incorrect old value")
 AUTHOR = "github-actions[bot]"
 # A hook or a test may have set these: they would lead Git into another repository.
 REPOSITORY_VARIABLES = (
@@ -124,13 +126,14 @@ class StateBranch:
         if not self._work(clone, folder, "status", "--porcelain").strip():
             return True
         self._work(clone, folder, "commit", "-q", "--no-verify", "-m", message)
-        try:
-            self._work(clone, folder, "push", "-q", self._url(), f"HEAD:refs/heads/{self.branch}")
-        except MlopsError:
-            if self.head() == base:
-                raise
-            return False
-        return True
+        own = self._work(clone, folder, "rev-parse", "HEAD").strip()
+        done = self._try(clone, "push", "-q", self._url(), f"{own}:refs/heads/{self.branch}")
+        if done.returncode == 0:
+            return True
+        now = self.head()
+        if now == base and not RACES.search(done.stderr):
+            raise self._unreachable(done.stderr)
+        return now == own  # it went through, and only the answer was lost
 
     def _work(self, clone: Path, folder: Path, *arguments: str) -> str:
         return self._run(folder, f"--git-dir={clone}", f"--work-tree={folder}", *arguments)
@@ -139,6 +142,13 @@ class StateBranch:
         return git(self.root, "remote", "get-url", self.remote).strip()
 
     def _run(self, cwd: Path, *arguments: str) -> str:
+        done = self._try(cwd, *arguments)
+        if done.returncode:
+            raise self._unreachable(done.stderr)
+        return done.stdout
+
+    def _try(self, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What Git says, asked again where the server fails for a moment."""
         settings = ["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", "-c", "gc.auto=0"]
         for pause in PAUSES:
             done = subprocess.run(
@@ -152,15 +162,16 @@ class StateBranch:
             if not (done.returncode and PASSES.search(done.stderr)):
                 break
             time.sleep(pause)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no message"]
-            raise MlopsError(
-                "state_unreachable",
-                f"The branch {self.branch} of {self.remote} could not be read or written "
-                f"({lines[-1]}); see that the remote can be reached and that this token may write "
-                "contents, then run the same step again.",
-            )
-        return done.stdout
+        return done
+
+    def _unreachable(self, said: str) -> MlopsError:
+        lines = said.strip().splitlines() or ["no message"]
+        return MlopsError(
+            "state_unreachable",
+            f"The branch {self.branch} of {self.remote} could not be read or written "
+            f"({lines[-1]}); see that the remote can be reached and that this token may write "
+            "contents, then run the same step again.",
+        )
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if key not in REPOSITORY_VARIABLES}

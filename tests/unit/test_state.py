@@ -188,6 +188,42 @@ def test_a_push_that_is_refused_for_another_reason_says_so(root: Path, tmp_path:
     assert StateBranch(root).head() is None
 
 
+def test_an_answer_that_was_lost_is_no_lost_race(root: Path, tmp_path: Path) -> None:
+    """The push goes through, and the connection breaks before its answer arrives."""
+    hook = tmp_path / "remote.git" / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    hook.chmod(0o755)
+    seen: list[str] = []
+
+    def change(folder: Path) -> None:
+        seen.append(str(add_line("one")(folder)))
+
+    StateBranch(root).update("first", change)
+    hook.unlink()
+    assert seen == [""]
+    assert files(root, tmp_path / "state") == {"lines.txt": "one\n"}
+
+
+def test_another_push_on_its_way_is_waited_for(root: Path, tmp_path: Path) -> None:
+    state = StateBranch(root)
+    state.update("first", add_line("one"))
+    lock = tmp_path / "remote.git" / "refs" / "heads" / "mlops-state.lock"
+    seen: list[str] = []
+
+    def change(folder: Path) -> None:
+        seen.append("again")
+        if len(seen) == 1:
+            lock.touch()
+        else:
+            lock.unlink()
+        add_line("two")(folder)
+
+    state.update("second", change)
+    assert seen == ["again", "again"]
+    assert files(root, tmp_path / "state") == {"lines.txt": "one\ntwo\n"}
+
+
 def test_no_remote_is_one_sentence(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     with pytest.raises(MlopsError) as caught:
