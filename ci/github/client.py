@@ -83,10 +83,6 @@ class GitHub:
         """Change what is at ``path``."""
         return _document(self._ask("PATCH", path, json=body))
 
-    def put(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Put ``body`` at ``path``."""
-        return _document(self._ask("PUT", path, json=body or {}))
-
     def delete(self, path: str) -> None:
         """Remove what is at ``path``."""
         self._ask("DELETE", path)

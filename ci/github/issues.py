@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 Issue = dict[str, Any]
 
 
-def issue(github: GitHub, number: int) -> Issue:
-    """The issue with that number."""
-    found: Issue = github.get(f"{github.repo}/issues/{number}")
-    return found
-
-
 def open_issues(github: GitHub, label: str) -> list[Issue]:
     """Open issues with that label, newest first; pull requests are left out."""
     query = {"state": "open", "labels": label}

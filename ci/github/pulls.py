@@ -55,17 +55,6 @@ def create(github: GitHub, head: str, base: str, title: str, body: str) -> Pull:
     return made
 
 
-def files(github: GitHub, number: int) -> list[str]:
-    """Paths that a pull request touches, sorted; a renamed file counts under both names."""
-    listed = list(github.paginate(f"{github.repo}/pulls/{number}/files"))
-    names = {each["filename"] for each in listed}
-    return sorted(names | {each["previous_filename"] for each in listed if _renamed(each)})
-
-
-def _renamed(file: dict[str, Any]) -> bool:
-    return file["status"] == "renamed" and "previous_filename" in file
-
-
 def reviews(github: GitHub, number: int) -> list[dict[str, Any]]:
     """Reviews, oldest first: ``user.login``, ``state``, ``commit_id``, ``submitted_at``."""
     return list(github.paginate(f"{github.repo}/pulls/{number}/reviews"))

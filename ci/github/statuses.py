@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -18,12 +18,6 @@ def set_status(
     """Set the status ``context`` of a commit; a long description is cut to what GitHub takes."""
     body = {"state": state, "context": context, "target_url": url, "description": _cut(description)}
     github.post(f"{github.repo}/statuses/{sha}", body)
-
-
-def statuses(github: GitHub, sha: str) -> dict[str, dict[str, Any]]:
-    """The latest status of each context of a commit."""
-    path = f"{github.repo}/commits/{sha}/status"
-    return {each["context"]: each for each in github.paginate(path, key="statuses")}
 
 
 def _cut(text: str) -> str:

@@ -56,11 +56,6 @@ def annotate(
     _command(f"::{level} {properties}".rstrip(), message)
 
 
-def mask(value: str) -> None:
-    """Keep ``value`` out of the log from here on."""
-    _command("::add-mask", value)
-
-
 @contextmanager
 def inert() -> Iterator[None]:
     """While this lasts, nothing that is printed is taken as a command: for text of strangers."""

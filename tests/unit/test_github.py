@@ -229,7 +229,6 @@ def test_a_pull_request_is_found_by_its_head(hub: Hub, github: GitHub, pull: int
     assert pulls.pull_of_head(github, hub.owner, "change", hub.git("rev-parse", "main")) is None
     assert pulls.pull_of_head(github, "mallory", "change", head(hub)) is None
     assert [each["number"] for each in pulls.pulls_of_commit(github, head(hub))] == [pull]
-    assert pulls.files(github, pull) == ["a.txt"]
 
 
 def test_a_second_pull_request_from_a_branch_is_the_first(hub: Hub, github: GitHub) -> None:
@@ -249,8 +248,8 @@ def test_reviewers_are_requested(hub: Hub, github: GitHub, pull: int) -> None:
 
 def test_a_long_description_of_a_status_is_cut(hub: Hub, github: GitHub) -> None:
     statuses.set_status(github, head(hub), "failure", "word " * 50, hub.url)
-    found = statuses.statuses(github, head(hub))["verdict"]
-    assert found["state"] == "failure"
+    [found] = hub.statuses
+    assert (found["context"], found["state"]) == ("verdict", "failure")
     assert len(found["description"]) == 140
     assert found["description"].endswith("…")
 
