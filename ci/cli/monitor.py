@@ -15,8 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def drift(model: Model, json: Json = False) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
-    from ci.monitor.drift import check_drift
-    from ci.monitor.drift import as_dict
+    from ci.monitor.drift import as_dict, check_drift
     from ci.monitor.measures import chunk_ends
     from ci.repository import Repository
 
