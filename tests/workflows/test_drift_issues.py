@@ -1,0 +1,156 @@
+"""Drift issues against the stand-in: whose record is hostile, gone, or not there this time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.errors import MlopsError
+from ci.github.client import GitHub
+from ci.github.context import Context
+from ci.monitor.alerts import Signal
+from ci.monitor.issues import DriftRecord, keep_issues, read_drift
+from ci.monitor.measures import Measure
+from tests.workflows.standin import Hub, Standin, Token
+from tests.workflows.standin.hub import BOT
+
+MODELS = ["orders", "visits"]
+OWNERS = dict.fromkeys(MODELS, "@grace")
+WEEK = "2026-11-09/2026-11-15"
+PRICE = Signal("price", "kolmogorov_smirnov", 0.31, 0.1, WEEK, [WEEK, "2026-11-16"], True)
+QUIET = Signal("shelf", "jensen_shannon", 0.01, 0.1, WEEK, [], False)
+ERROR = Measure("mae", "realised", WEEK, 19.5, 7.0, 14.0, 10.9, True)
+HOSTILE = "x-->\n\n# @everyone <img src=x> [y](https://evil.example) | `z`"
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> Iterator[tuple[Hub, GitHub]]:
+    hub = Hub(tmp_path)
+    with Standin(hub):
+        hub.tokens["token"] = Token(BOT, {"contents": "read", "issues": "write"})
+        context = Context(
+            repository=hub.full_name,
+            api_url=hub.url,
+            server_url=hub.url,
+            token="token",  # noqa: S106 (the stand-in's)
+            event={},
+            event_name="schedule",
+            sha="",
+            ref="refs/heads/main",
+            actor=BOT,
+            run_id=7,
+            run_attempt=1,
+            workspace=tmp_path,
+            temp=tmp_path,
+        )
+        yield hub, GitHub(context)
+    assert hub.problems == []
+
+
+def record(model: str = "orders", *signals: Signal, **changes: Any) -> DriftRecord:
+    found = {
+        "model": model,
+        "version": 2,
+        "alert": True,
+        "headline": f"Alert for {model}.",
+        "features": [asdict(each) for each in signals],
+        "worse": [],
+    }
+    return DriftRecord.model_validate({**found, **changes})
+
+
+def states(hub: Hub) -> dict[str, str]:
+    return {each["title"]: each["state"] for each in hub.issues.values()}
+
+
+def test_each_signal_has_its_issue_with_numbers_in_words(github: tuple[Hub, GitHub]) -> None:
+    hub, api = github
+    found = record("orders", PRICE, QUIET, worse=[asdict(ERROR)])
+    numbers = keep_issues(api, [found], MODELS, OWNERS)
+    assert states(hub) == {
+        "Drift in orders: realised mae": "open",
+        "Drift in orders: price (kolmogorov smirnov)": "open",
+    }
+    worse, price = (hub.issues[number]["body"] for number in numbers.values())
+    assert "from 2026-11-09: 19.5, usual 10.9" in worse
+    assert "its kolmogorov smirnov is 0.31, and the limit is 0.1" in price
+    assert "Over the limit: 2 periods" in price
+    assert "Checked: version 2." in price
+    assert f"{hub.url}/{hub.full_name}/actions/runs/7#artifacts" in price
+    assert keep_issues(api, [found], MODELS, OWNERS) == numbers
+    assert len(hub.issues) == 2
+
+
+def test_only_what_was_checked_is_closed(github: tuple[Hub, GitHub]) -> None:
+    hub, api = github
+    keep_issues(api, [record("orders", PRICE), record("visits", PRICE)], MODELS, OWNERS)
+    keep_issues(api, [record("orders", QUIET, alert=False)], MODELS, OWNERS)
+    assert sorted(states(hub).values()) == ["closed", "open"]
+    assert states(hub)["Drift in visits: price (kolmogorov smirnov)"] == "open"
+
+
+def test_an_alert_of_too_few_columns_opens_nothing(github: tuple[Hub, GitHub]) -> None:
+    hub, api = github
+    assert keep_issues(api, [record("orders", PRICE, alert=False)], MODELS, OWNERS) == {}
+    assert hub.issues == {}
+
+
+def test_issues_of_a_model_that_is_gone_are_closed(github: tuple[Hub, GitHub]) -> None:
+    hub, api = github
+    keep_issues(api, [record("orders", PRICE)], MODELS, OWNERS)
+    keep_issues(api, [], ["visits"], OWNERS)
+    assert set(states(hub).values()) == {"closed"}
+    assert hub.comments[0]["body"] == "There is no model orders any more."
+
+
+def test_names_of_columns_are_text(github: tuple[Hub, GitHub]) -> None:
+    hub, api = github
+    signal = Signal(HOSTILE, HOSTILE, 1.0, None, HOSTILE, [HOSTILE], True)
+    keep_issues(api, [record("orders", signal, headline=HOSTILE)], MODELS, OWNERS)
+    (issue,) = hub.issues.values()
+    mark, _, rest = issue["body"].partition("\n")
+    assert mark.startswith("<!-- kronkers drift/orders/")
+    assert mark.endswith(" -->")
+    for harm in ("@everyone", "<img", "](https://evil", "\n# ", "-->"):
+        assert harm not in rest
+    assert "@everyone" not in issue["title"]
+    keep_issues(api, [record("orders", signal, headline=HOSTILE)], MODELS, OWNERS)
+    assert len(hub.issues) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"model": "orders"}', json.dumps(record("gone", PRICE).model_dump())],
+)
+def test_a_record_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "drift.json"
+    path.write_text(content)
+    with pytest.raises(MlopsError) as caught:
+        read_drift(path, MODELS)
+    assert caught.value.code == "bad_drift"
+
+
+def test_what_the_check_writes_is_what_is_read(tmp_path: Path) -> None:
+    from ci.files import write_json
+    from ci.monitor.drift import Checked, as_dict
+
+    checked = Checked(
+        model="orders",
+        version=None,
+        alert=True,
+        headline="Alert for orders.",
+        features=[PRICE],
+        unmeasured=[],
+        performance={"estimated": [], "realised": [ERROR]},
+        worse=[ERROR],
+        performance_note=None,
+        report=tmp_path / "drift.html",
+        plot=tmp_path / "drift.png",
+    )
+    write_json(tmp_path / "drift.json", as_dict(checked))
+    assert read_drift(tmp_path / "drift.json", MODELS).worse[0].usual == 10.9
