@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 65_536
 MESSAGE_LIMIT = 2_000
+# How the workers of all languages end what they say of an error in a predict file.
+RUNNER_PLACE = re.compile(r"\((?P<file>[^\s()]+), line (?P<line>\d+)\)")
 ADVICE = (
     (
         r"No module named|there is no package called|Package .+ not found",
@@ -56,7 +58,9 @@ def _place(
         return first.file, first.line, f"{text}{more}"
     if error.code == "pipeline_failed":
         return _place_in_log(repository, name, error)
-    return None, None, error.message
+    told = RUNNER_PLACE.search(error.message)
+    file = _in_repository(repository, name, told["file"]) if told else None
+    return file, int(told["line"]) if told and file else None, error.message
 
 
 def _place_in_log(

@@ -79,7 +79,13 @@ def made(template: Path, tmp_path: Path, change: tuple[str, str, str]) -> Manife
             "not a finite number",
             "mlops train",
         ),
-        (("predict.py", "rows[", "rowz["), "predict", None, "name 'rowz' is not", "mlops evaluate"),
+        (
+            ("predict.py", "rows[", "rowz["),
+            "predict",
+            ("predict.py", 9),
+            "name 'rowz' is not",
+            "mlops evaluate",
+        ),
         (
             ("predict.py", "", BY_POSITION),
             "conformance",
