@@ -174,10 +174,7 @@ def _judged_contract(base: Repository, own: ModelContract, merged: Repository) -
     }
     changed = {
         "evaluation": before.evaluation.model_dump(),
-        "parameters": {
-            **own.model_dump()["parameters"],
-            **{k: p.model_dump() for k, p in kept.items()},
-        },
+        "parameters": {key: each.model_dump() for key, each in (own.parameters | kept).items()},
     }
     try:
         return ModelContract.model_validate({**own.model_dump(), **changed})

@@ -256,6 +256,15 @@ def test_what_stands_in_the_way_comes_first_and_open() -> None:
     assert "**Training failed** in models/a/train.R, line 3:" in text
 
 
+def test_a_folder_of_any_name_is_only_a_name() -> None:
+    found = [ModelReview("<img src=x> @all\n# it's", problem="No name.")]
+    text = body([], parts_of(found))
+    assert "<summary><b>&lt;img src=x&gt; @\u200ball #\u200b it's</b>: not judged" in text
+    assert "\n# it" not in text
+    html = page("Fail", "about", False, [], parts_of(found), found)
+    assert "<img" not in html
+
+
 def test_a_newer_push_marks_the_report_once() -> None:
     report = final(Decision("success", "Pass."), OLD, "noon", "The body.", LINKS, "1")
     training = Decision("pending", "Training 1 model …")
