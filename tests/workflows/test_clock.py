@@ -17,6 +17,7 @@ from tests.workflows.standin.hub import BOT, Document
 from tests.workflows.world import World
 
 MODEL = "sales-python"
+OTHER = "other-python"
 LEDGER = f"batch/{MODEL}.json"
 ANALYSIS_ROWS = STORES * (DAYS - 40)
 
@@ -25,10 +26,16 @@ ANALYSIS_ROWS = STORES * (DAYS - 40)
 def released(
     templates: Callable[[dict[str, str]], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """A repository whose one model is in production."""
-    with World(tmp_path_factory.mktemp("released"), templates({MODEL: "python"})) as world:
-        better = {f"models/{MODEL}/params.yaml": "train: {shrinkage: 0.01}\n"}
-        pull = world.open_pull("better", better)
+    """A repository with two models in production, of which one is monitored."""
+    models = {MODEL: "python", OTHER: "python"}
+    with World(tmp_path_factory.mktemp("released"), templates(models)) as world:
+        other = yaml.safe_load(world.file(f"models/{OTHER}/model.yaml"))
+        del other["monitoring"]
+        changes = {
+            f"models/{MODEL}/params.yaml": "train: {shrinkage: 0.01}\n",
+            f"models/{OTHER}/model.yaml": yaml.safe_dump(other, sort_keys=False),
+        }
+        pull = world.open_pull("better", changes)
         world.run_pull_request(pull)
         world.review(pull, "bob")
         world.merge(pull)
@@ -134,6 +141,25 @@ def test_a_model_that_is_none_is_one_sentence(released: World) -> None:
         run = released.dispatch(workflow, {"model": "sales-pyton; id"})
         assert run.conclusion == "failure"
         assert "There is no model 'sales-pyton; id' in models/" in run.log
+
+
+def test_a_model_that_fails_holds_up_no_other(released: World) -> None:
+    for model in (MODEL, OTHER):
+        path = f"versions/{model}/1.json"
+        version = json.loads(released.file(path, "mlops-state"))
+        edit_state(released, path, {**version, "released_at": "2026-01-01T00:00:00+00:00"})
+    edit_state(released, LEDGER, {"entries": []})
+    train = f"models/{OTHER}/train.py"
+    whole = released.file(train)
+    released.commit({train: "raise SystemExit('no data today')\n"})
+    run = released.schedule("batch.yml")
+    released.commit({train: f"{whole}\n"})
+    assert run.conclusion == "failure"
+    assert run.job(f"Score {MODEL}").conclusion == "success"
+    assert run.job(f"Score {OTHER}").conclusion == "failure"
+    assert run.job("publish").conclusion == "success"
+    assert len(ledger(released)) == 1
+    assert any("train.py" in each["message"] for each in run.annotations)
 
 
 def drift_issues(world: World) -> list[Document]:
