@@ -31,7 +31,7 @@ class Limits:
     zip_bytes: int = 2 << 30
     bento_bytes: int = 2 << 30
     table_bytes: int = 256 << 20
-    unpacked_table_bytes: int = 1 << 30
+    unpacked_table_bytes: int = 512 << 20
 
     def of(self, name: str) -> int:
         """The most bytes of the file ``name``."""
