@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.assets.objects import DIRECTORY
+from ci.assets.objects import DIRECTORY, require_md5
 from ci.console import step
 from ci.errors import MlopsError
 from ci.github import releases
@@ -84,9 +84,12 @@ class DataStore:
         A directory comes after its files, so that one that is stored is whole.
 
         Raises:
-            MlopsError: ``too_large`` for an object over 2 GiB, or what GitHub says.
+            MlopsError: ``too_large`` for an object over 2 GiB, ``damaged_data`` for one that is not
+                what its name says, or what GitHub says.
         """
         added = [md5 for md5 in sorted(files, key=_directories_last) if not self.has(md5)]
+        for md5 in added:
+            require_md5(md5, files[md5])
         for md5 in added:
             self._add(md5, files[md5], commit)
         return added

@@ -121,13 +121,20 @@ class Cache:
         Raises:
             MlopsError: ``damaged_data`` where its content is another.
         """
-        if file_md5(file) != md5.removesuffix(DIRECTORY):
-            raise MlopsError(
-                "damaged_data", f"What is stored as {md5} has another content; it was not taken."
-            )
+        require_md5(md5, file)
         target = self.path(md5)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(file, target)
+
+
+def require_md5(md5: str, file: Path) -> None:
+    """Refuse ``file`` where its content is not what the name ``md5`` says.
+
+    Raises:
+        MlopsError: ``damaged_data``.
+    """
+    if file_md5(file) != md5.removesuffix(DIRECTORY):
+        raise MlopsError("damaged_data", f"{md5[:50]} has another content; it was not taken.")
 
 
 def file_md5(path: Path) -> str:

@@ -33,10 +33,10 @@ def reviewed(world: World, branch: str, files: dict[str, str | None]) -> int:
     return pull
 
 
-def merged(world: World, *pulls: int) -> list[Run]:
+def merged(world: World, *pulls: int, squash: bool = False) -> list[Run]:
     """The deployments of pull requests that are merged at once."""
     for pull in pulls:
-        world.merge(pull)
+        world.merge(pull, squash=squash)
     return world.run_push()
 
 
@@ -131,7 +131,7 @@ def test_three_merges_of_which_one_run_is_dropped_lose_nothing(make_world: MakeW
     opened = [world.open_pull(f"change-{number}", each) for number, each in enumerate(changes)]
     for pull in opened:
         world.review(pull, "bob")
-    first, dropped, last = merged(world, *opened)
+    first, dropped, last = merged(world, *opened, squash=True)
     assert (first.ran()[1], dropped.conclusion) == (f"Stage {MODEL}", "cancelled")
     assert last.ran() == ["plan", "Stage sales-other", "Release", "Settle"], last.log
     assert published(world) == {f"{MODEL}/v1", "sales-other/v1", "data-store"}
@@ -182,6 +182,7 @@ def test_a_failed_deployment_leaves_the_old_version_and_a_rollback_stays(
     assert (run.conclusion, run.job("release").conclusion) == ("failure", "failure")
     assert state(world, f"released/{MODEL}.json")["version"] == 1
     assert published(world) == {f"{MODEL}/v1", "data-store"}
+    assert len(deployment_issues(world)) == 1, run.log
     (issue,) = deployment_issues(world)
     assert "Forbidden" in issue["body"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from bentos.build import bento_digest
 from ci.assets.bentos import bring_bento
-from ci.assets.data import DataStore
+from ci.assets.data import STORE, DataStore
 from ci.assets.objects import Cache
 from ci.errors import MlopsError
 from ci.fingerprint import fingerprint
@@ -440,10 +440,13 @@ class TestData:
         assert "no dataset" in desk.run("data", "push", "nowhere", code=1)
 
     def test_a_damaged_object_is_not_taken(self, office: Office) -> None:
-        store = DataStore(office.github)
         file = office.folder / "object"
         file.write_bytes(b"something else")
-        store.store({MD5: file}, office.world.main)
+        with pytest.raises(MlopsError) as caught:
+            DataStore(office.github).store({MD5: file}, office.world.main)
+        assert caught.value.code == "damaged_data"
+        made = releases.create(office.github, STORE, office.world.main, STORE, "x")
+        releases.upload_asset(office.github, made, MD5, file)
         cache = Cache(office.repository)
         with pytest.raises(MlopsError) as caught:
             DataStore(office.github).bring(cache, [MD5])
