@@ -44,7 +44,8 @@ def servable(repository: Repository, version: Version) -> Servable:
         raise MlopsError(
             "lost_bento",
             f"Version {version.version} of {version.model} is registered, but its Bento "
-            f"{version.bento} is not in .mlops/bentoml; deploy the model again.",
+            f"{version.bento} is not in .mlops/bentoml; if it was released on GitHub, type: mlops "
+            f"restore {version.model}; else deploy the model again.",
         )
     bundle = read_bundle(source)
     return Servable(
