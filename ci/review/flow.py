@@ -44,7 +44,7 @@ def announce(github: GitHub, repository: Repository) -> dict[str, str]:
         if found is None:
             return {"judge": "false"}
         decision = decide(found.facts)
-        _write(github, repository, found, decision)
+        publish_decision(github, repository, found, decision)
         names = found.facts.scope.names if found.facts.scope else []
     there = [name for name in names if (repository.models_dir / name / "model.yaml").is_file()]
     return {
@@ -66,7 +66,7 @@ def publish(github: GitHub, repository: Repository) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         found = _found(github, repository, Path(scratch), review_must_be_there=True)
         if found is not None:
-            _write(github, repository, found, decide(found.facts))
+            publish_decision(github, repository, found, decide(found.facts))
 
 
 def _found(
@@ -89,7 +89,9 @@ def _found(
     return found
 
 
-def _write(github: GitHub, repository: Repository, found: Look, decision: Decision) -> None:
+def publish_decision(
+    github: GitHub, repository: Repository, found: Look, decision: Decision
+) -> None:
     """Comment and status, unless the pull request has moved on since it was looked at."""
     now = pulls.pull(github, found.number)
     if now["head"]["sha"] != found.sha or now["state"] != "open":

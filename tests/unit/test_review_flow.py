@@ -13,7 +13,8 @@ import pytest
 from ci.github.client import GitHubError
 from ci.github.context import Context
 from ci.repository import Repository
-from ci.review.decide import Facts
+from ci.review import flow
+from ci.review.decide import Decision, Facts
 from ci.review.look import Look, find_pull
 from ci.review.reviewers import ask
 from ci.review.trusted import find_page, find_reviewed
@@ -196,3 +197,19 @@ def test_a_refusal_of_github_stops_nobody_else(repository: Repository) -> None:
 
 def test_nobody_is_asked_about_a_draft(repository: Repository) -> None:
     assert ask(GitHub(event()), repository, replace(look(), pull={**pull(), "draft": True})) == []
+
+
+# --- what is published ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "now", [{"head": {"sha": OTHER}, "state": "open"}, {"head": {"sha": SHA}, "state": "closed"}]
+)
+def test_nothing_is_said_of_a_pull_request_that_moved_on_meanwhile(
+    repository: Repository, now: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fake knows no comment and no status: writing one would be an error."""
+    github = GitHub(event(), pulls=[{**pull(), **now, "id": 7}])
+    flow.publish_decision(github, repository, look(), Decision("success", "Pass."))
+    assert github.posted == []
+    assert "has moved on" in capsys.readouterr().err
