@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.clock.inputs import ensure_tables
-from ci.clock.ledger import Entry, read_ledger
+from ci.clock.ledger import read_ledger
 from ci.clock.parcel import PARCEL, PREDICTIONS, Parcel
 from ci.errors import MlopsError
 from ci.files import file_digest, write_json
@@ -17,23 +16,18 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from ci.clock.ledger import Entry
     from ci.evaluate.candidate import Servable
     from ci.repository import Repository
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Either a new ``parcel``, or the ``entry`` of the ledger that says it was done before."""
-
-    parcel: Parcel | None
-    entry: Entry | None
-
-
-def run_batch(repository: Repository, state: Path, name: str, day: date, folder: Path) -> Batch:
+def run_batch(
+    repository: Repository, state: Path, name: str, day: date, folder: Path
+) -> Parcel | Entry:
     """Score the batch input of ``name`` with the version in production, for ``day``.
 
-    Writes `parcel.json` and the predictions into the new ``folder``, and nothing where the ledger
-    in ``state`` knows the same version, input and day.
+    Writes `parcel.json` and the predictions into the new ``folder``; where the ledger in ``state``
+    knows the same version, input and day, that entry is returned and nothing is written.
 
     Raises:
         MlopsError: ``not_deployed``, ``no_batch``, what the pipeline or the runner says.
@@ -49,7 +43,7 @@ def run_batch(repository: Repository, state: Path, name: str, day: date, folder:
     digest = file_digest(source)
     known = read_ledger(state, name).find(servable.version, digest, day)
     if known is not None:
-        return Batch(None, known)
+        return known
     folder.mkdir(parents=True)
     log = repository.state_dir / "logs" / f"batch-{name}.log"
     plain = folder / "predictions.csv"
@@ -64,7 +58,7 @@ def run_batch(repository: Repository, state: Path, name: str, day: date, folder:
         digest=file_digest(packed),
     )
     write_json(folder / PARCEL, parcel.model_dump(mode="json"))
-    return Batch(parcel, None)
+    return parcel
 
 
 def _champion(repository: Repository, name: str) -> Servable:

@@ -55,8 +55,8 @@ def read_parcel(folder: Path, models: Collection[str]) -> Parcel:
         parcel = Parcel.model_validate(read_json(folder / PARCEL))
     except ValueError:
         raise _bad(folder, f"{PARCEL} is not what `ci batch` writes") from None
-    if parcel.model not in models:
-        raise _bad(folder, f"there is no model {parcel.model}")
+    if parcel.model not in models or folder.name != f"batch-{parcel.model}":
+        raise _bad(folder, f"it says that it is of {parcel.model}")
     if parcel.digest != file_digest(folder / PREDICTIONS):
         raise _bad(folder, f"{PREDICTIONS} has another digest")
     return parcel

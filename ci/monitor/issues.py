@@ -81,8 +81,8 @@ def read_drift(path: Path, models: Collection[str]) -> DriftRecord:
         record = DriftRecord.model_validate(read_json(path))
     except ValueError:
         raise MlopsError("bad_drift", f"{path} is not what `mlops drift` writes.") from None
-    if record.model not in models:
-        raise MlopsError("bad_drift", f"{path} is of {record.model!r}, which is no model here.")
+    if record.model not in models or path.parent.name != f"drift-{record.model}":
+        raise MlopsError("bad_drift", f"{path} says that it is of {record.model!r}.")
     return record
 
 

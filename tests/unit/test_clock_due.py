@@ -225,6 +225,7 @@ def _changed(**values: object):  # type: ignore[no-untyped-def]
         _more,
         _changed(model="../up"),
         _changed(model="unknown"),
+        _changed(model="visits"),
         _changed(day="tomorrow"),
         _changed(input="../../x"),
         _changed(rows=-1),
@@ -236,5 +237,5 @@ def _changed(**values: object):  # type: ignore[no-untyped-def]
 def test_a_parcel_that_is_not_what_it_says_is_refused(parcel: Path, break_it) -> None:  # type: ignore[no-untyped-def]
     break_it(parcel)
     with pytest.raises(MlopsError) as caught:
-        read_parcel(parcel, ["orders"])
+        read_parcel(parcel, ["orders", "visits"])
     assert caught.value.code == "bad_parcel"

@@ -125,10 +125,17 @@ def test_names_of_columns_are_text(github: tuple[Hub, GitHub]) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"model": "orders"}', json.dumps(record("gone", PRICE).model_dump())],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"model": "orders"}',
+        *(json.dumps(record(model, PRICE).model_dump()) for model in ("gone", "visits")),
+    ],
 )
 def test_a_record_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "drift.json"
+    path = tmp_path / "drift-orders" / "drift.json"
+    path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(MlopsError) as caught:
         read_drift(path, MODELS)
@@ -152,5 +159,6 @@ def test_what_the_check_writes_is_what_is_read(tmp_path: Path) -> None:
         report=tmp_path / "drift.html",
         plot=tmp_path / "drift.png",
     )
-    write_json(tmp_path / "drift.json", as_dict(checked))
-    assert read_drift(tmp_path / "drift.json", MODELS).worse[0].usual == 10.9
+    path = tmp_path / "drift-orders" / "drift.json"
+    write_json(path, as_dict(checked))
+    assert read_drift(path, MODELS).worse[0].usual == 10.9

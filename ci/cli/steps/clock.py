@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import typer
 
 from ci.cli.options import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ci.clock.due import Decision
     from ci.repository import Repository
@@ -22,6 +22,7 @@ Asked = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the artifacts were put.")]
 NOTHING = "nothing"
+T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +55,7 @@ def batch(
 ) -> None:
     """Score a model's batch input once a version, input and day."""
     from ci.clock.batch import run_batch
+    from ci.clock.parcel import Parcel
     from ci.github.workflow import add_summary, inert, set_output
     from ci.repository import Repository
     from ci.state.local import state_folder
@@ -62,16 +64,15 @@ def batch(
     wanted = date.fromisoformat(day)
     with inert():
         done = run_batch(repository, state_folder(repository), model, wanted, output)
-    if done.parcel:
-        words = f"{done.parcel.rows:,} rows scored by version {done.parcel.version} for {day}"
-    elif done.entry:
-        words = (
-            f"unchanged: version {done.entry.version} scored this input for {day} before "
-            f"({done.entry.asset})"
-        )
+    new = isinstance(done, Parcel)
+    words = (
+        f"{done.rows:,} rows scored by version {done.version} for {day}"
+        if new
+        else f"unchanged: version {done.version} scored this input for {day} before ({done.asset})"
+    )
     print(f"{model}: {words}.")
     add_summary(f"**{model}**: {words}.")
-    set_output("scored", "true" if done.parcel else "false")
+    set_output("scored", "true" if new else "false")
 
 
 def publish_batch(folder: Folder) -> None:
@@ -83,8 +84,8 @@ def publish_batch(folder: Folder) -> None:
 
     repository = Repository.find()
     github = github_of(repository)
-    for parcel in _folders(folder):
-        done = publish(repository, github, parcel)
+    parcels = _Each(_folders(folder), lambda parcel: publish(repository, github, parcel))
+    for done in parcels.made:
         entry = done.entry
         page = f"{github.context.server_url}/{github.context.repository}/releases/tag/{entry.tag}"
         words = "published" if done.new else "was published before"
@@ -93,6 +94,7 @@ def publish_batch(folder: Folder) -> None:
             f"**{done.model}**: {entry.rows:,} rows for {entry.day} by version {entry.version}, "
             f"[{entry.asset}]({page}) {words}."
         )
+    parcels.complain()
 
 
 def watched(model: Asked = "") -> None:
@@ -140,7 +142,8 @@ def publish_drift(folder: Folder) -> None:
 
     repository = Repository.find()
     names = repository.model_names()
-    records = [read_drift(each / "drift.json", names) for each in _folders(folder)]
+    read = _Each(_folders(folder), lambda each: read_drift(each / "drift.json", names))
+    records = read.made
     github = github_of(repository)
     owners = {record.model: _asked_people(repository, record.model) for record in records}
     numbers = keep_issues(github, records, names, owners)
@@ -148,6 +151,7 @@ def publish_drift(folder: Folder) -> None:
     said = f"Open drift issues: {listed or 'none'}."
     print(said)
     add_summary(said)
+    read.complain()
 
 
 def watchdog() -> None:
@@ -168,6 +172,26 @@ def watchdog() -> None:
         said.append(f"\nSee issue #{number}.")
     print("\n".join(said))
     add_summary("\n".join(said))
+
+
+class _Each(Generic[T]):
+    """What ``do`` makes of each folder; one that it refuses holds up no other."""
+
+    def __init__(self, folders: Sequence[Path], do: Callable[[Path], T]) -> None:
+        from ci.errors import MlopsError
+
+        self.made: list[T] = []
+        self._refused: list[MlopsError] = []
+        for folder in folders:
+            try:
+                self.made.append(do(folder))
+            except MlopsError as error:
+                self._refused.append(error)
+
+    def complain(self) -> None:
+        """Fail with the first refusal, after all the others have got through."""
+        if self._refused:
+            raise self._refused[0]
 
 
 def _decided(title: str, found: Sequence[Decision]) -> None:
