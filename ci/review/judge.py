@@ -20,6 +20,7 @@ from ci.handover.manifest import BENTO, CONTRACT, HOLDOUT, METRICS, PARAMS, PRED
 from ci.handover.read import LIMITS, Limits, bad_handover, read_handover
 from ci.report.sections import Subject
 from ci.repository import NAME_PATTERN, Repository
+from ci.review.doubts import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +125,7 @@ def _judged(court: Court, handover: Handover, folder: Path) -> ModelReview:
         name,
         manifest,
         subject=Subject(judgement, _changes(court.base, judgement)),
-        notices=tuple(_notices(court.base, manifest, judgement)),
+        notices=tuple(doubts(court.base, manifest, judgement)),
         holdout_digest=evaluation.origin.holdout_digest,
     )
 
@@ -268,40 +269,3 @@ def _changes(base: Repository, judgement: Judgement) -> Changes | None:
     if judgement.champion is None:
         return None
     return changes(recorded(base, judgement.champion), judgement.candidate)
-
-
-def _notices(base: Repository, manifest: Manifest, judgement: Judgement) -> list[str]:
-    """What of the comparison a reviewer must know first."""
-    from ci.report.markdown import plain
-
-    name = plain(judgement.contract.name)
-    found = []
-    if manifest.fingerprint != manifest.source:
-        found.append(
-            f"**{name}: it was trained on other data than the repository names.** Its `dvc.lock` "
-            "is not up to date: commit the one that `mlops train` writes."
-        )
-    problem = judgement.evaluation.origin.champion_problem
-    if problem:
-        found.append(
-            f"**{name}: the champion could not be compared** ({plain(problem)}). Baselines decide."
-        )
-    elif judgement.champion and _holdout_differs(base, judgement):
-        found.append(
-            f"**{name}: the holdout is not the one that the champion was judged on.** Both were "
-            "compared on the new rows. Read what writes them with care."
-        )
-    return found
-
-
-def _holdout_differs(base: Repository, judgement: Judgement) -> bool:
-    """Whether the rows are others than those of the champion's training, as far as can be told."""
-    from ci.registry.store import client
-    from ci.registry.versions import PRODUCTION, by_alias
-
-    version = by_alias(base, judgement.contract.name, PRODUCTION)
-    if version is None:
-        return False
-    tags = client(base).get_run(version.run_id).data.tags
-    recorded = tags.get(f"output.{judgement.contract.evaluation.holdout}")
-    return recorded != judgement.evaluation.origin.holdout_digest
