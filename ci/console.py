@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS = 0.2
 LOG_SECONDS = 10.0
+BAR_CELLS = 24
 
 
 def say(text: str) -> None:
@@ -35,8 +36,11 @@ def step(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(unit: str) -> Iterator[Callable[[int], None]]:
-    """A counter for long work: call the yielded function with what was done since last time."""
+def progress(unit: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for long work on a terminal, plain lines in a log: done, a second, time left.
+
+    Call the yielded function with what was done since last time; ``total`` is in ``unit``.
+    """
     begin = shown = time.monotonic()
     done = 0
     live = sys.stderr.isatty()
@@ -47,10 +51,27 @@ def progress(unit: str) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if now - shown >= (LIVE_SECONDS if live else LOG_SECONDS):
             shown = now
-            rate = done / (now - begin)
-            end = "\r" if live else "\n"
-            print(f"  {done:,} {unit} ({rate:,.0f}/s)  ", file=sys.stderr, end=end, flush=True)
+            line = progress_line(unit, done, total, now - begin)
+            end = "" if live else "\n"
+            start = f"\r  {_bar(done, total)} " if live else "  "
+            print(f"{start}{line}  ", file=sys.stderr, end=end, flush=True)
 
     yield advance
     if live and shown > begin:
         print(file=sys.stderr)
+
+
+def progress_line(unit: str, done: int, total: int, seconds: float) -> str:
+    """How far the work is, how fast, and how long it will take."""
+    rate = done / seconds
+    left = (total - done) / rate if rate else 0
+    minutes, rest = divmod(round(left), 60)
+    return (
+        f"{done:,} of {total:,} {unit} ({done / total:.0%}), {rate:,.0f}/s, "
+        f"{minutes}:{rest:02} left"
+    )
+
+
+def _bar(done: int, total: int) -> str:
+    full = BAR_CELLS * done // total
+    return "█" * full + "░" * (BAR_CELLS - full)

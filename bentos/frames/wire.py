@@ -44,20 +44,34 @@ _COLUMN_HEAD = struct.Struct("<BBH")
 
 def encode(frame: Frame) -> bytes:
     """The frame as bytes; raises FrameError for what cannot be represented."""
-    parts = [_FRAME_HEAD.pack(len(frame.columns), frame.rows)]
+    parts = [frame_head(len(frame.columns), frame.rows)]
     for name, column in frame.columns.items():
         parts.extend(_encode_column(name, column))
+    return joined(parts)
+
+
+def frame_head(columns: int, rows: int) -> bytes:
+    """The first bytes of a frame."""
+    return _FRAME_HEAD.pack(columns, rows)
+
+
+def column_head(name: str, kind: Kind, has_mask: bool) -> bytes:
+    """The first bytes of a column; raises FrameError for a name that cannot be sent."""
+    label = _encode_text(name, name)
+    if len(label) > 0xFFFF:
+        raise FrameError(f"the column name {name[:40]!r}… is too long")
+    return _COLUMN_HEAD.pack(CODES[kind], has_mask, len(label)) + label
+
+
+def joined(parts: list[bytes]) -> bytes:
+    """The whole frame; raises FrameError where it is too large."""
     if sum(map(len, parts)) > MAX_FRAME_BYTES:
         raise FrameError(f"a frame may hold {MAX_FRAME_BYTES} bytes; send fewer rows at a time")
     return b"".join(parts)
 
 
 def _encode_column(name: str, column: Column) -> list[bytes]:
-    label = _encode_text(name, name)
-    if len(label) > 0xFFFF:
-        raise FrameError(f"the column name {name[:40]!r}… is too long")
-    has_mask = column.missing is not None
-    parts = [_COLUMN_HEAD.pack(CODES[column.kind], has_mask, len(label)), label]
+    parts = [column_head(name, column.kind, column.missing is not None)]
     if column.missing is not None:
         if column.missing.shape != column.values.shape:
             raise FrameError(f"column '{name}': the missing mask has another length")

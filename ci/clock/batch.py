@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
 from typing import TYPE_CHECKING
 
 from ci.clock.inputs import ensure_tables
@@ -32,7 +30,7 @@ def run_batch(
     Raises:
         MlopsError: ``not_deployed``, ``no_batch``, what the pipeline or the runner says.
     """
-    from ci.score.score import score_with
+    from ci.score import score_with
 
     servable = _champion(repository, name)
     # What the version in production was released with decides, as it does for its API.
@@ -45,17 +43,15 @@ def run_batch(
     if known is not None:
         return known
     folder.mkdir(parents=True)
-    log = repository.state_dir / "logs" / f"batch-{name}.log"
-    plain = folder / "predictions.csv"
-    scored = score_with(servable, source, plain, log, replace=True)
-    packed = _pack(plain, folder / PREDICTIONS)
+    target = folder / PREDICTIONS
+    scored = score_with(servable, source, target, repository.state_dir, replace=True)
     parcel = Parcel(
         model=name,
         version=servable.version,
         day=day,
         input=digest,
         rows=scored.rows,
-        digest=file_digest(packed),
+        digest=file_digest(target),
     )
     write_json(folder / PARCEL, parcel.model_dump(mode="json"))
     return parcel
@@ -69,15 +65,3 @@ def _champion(repository: Repository, name: str) -> Servable:
     if servable is None:
         raise not_deployed(name)
     return servable
-
-
-def _pack(plain: Path, packed: Path) -> Path:
-    """The same content makes the same file: no time and no name is in it."""
-    with (
-        plain.open("rb") as source,
-        packed.open("wb") as file,
-        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as target,
-    ):
-        shutil.copyfileobj(source, target, 1 << 20)
-    plain.unlink()
-    return packed

@@ -93,6 +93,17 @@ class Batch(Contract):
     """When it is due: a five-field cron expression in UTC. It is looked at every six hours."""
     input: TablePath
     """Table to score, relative to the model's folder."""
+    id_columns: list[ColumnName] = []
+    """Columns that say whose row it is; each row must have them, and they pass through as they
+    are written."""
+    max_bad_rows: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] = 0
+    """How many rows that break the contract are set aside in a quarantine file before the run
+    fails: a whole number of rows, or a share of all rows below 1, such as 0.01."""
+
+    def most_bad_rows(self, rows: int) -> int:
+        """The limit for a table of ``rows`` rows."""
+        limit = self.max_bad_rows
+        return limit if isinstance(limit, int) else int(limit * rows)
 
 
 class Monitoring(Contract):

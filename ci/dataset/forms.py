@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ci.dataset.values import PATTERNS
+from ci.dataset.values import PATTERNS, holds, text_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,20 +42,28 @@ class AmbiguousNumbersError(Exception):
 
 @dataclass
 class ColumnForms:
-    """The forms seen in one column: form → (row number from 1, first text)."""
+    """The forms seen in one column: form → (row number from 1, first text).
 
+    A ``verbatim`` column is text whatever it looks like.
+    """
+
+    verbatim: bool = False
     seen: dict[str, tuple[int, str]] = field(default_factory=dict)
-    _order: list[str] = field(default_factory=lambda: list(FORMS))
 
     def add(self, texts: pa.Array, start: int) -> None:
         """Note the forms of the next rows, of which the first is number ``start``."""
         import pyarrow.compute as pc
 
+        if self.verbatim or "text" in self.seen:
+            return
         left = pc.is_valid(texts)
-        for form in list(self._order):
-            if "text" in self.seen or not pc.any(left).as_py():
+        if self.seen:  # most often there is nothing new, which one look tells
+            known = "|".join(FORMS[form] for form in self.seen)
+            left = pc.and_not(left, pc.fill_null(pc.match_substring_regex(texts, known), False))
+        for form, pattern in FORMS.items():
+            if not pc.any(left).as_py():
                 return
-            fits = pc.and_(left, pc.fill_null(pc.match_substring_regex(texts, FORMS[form]), False))
+            fits = pc.and_(left, pc.fill_null(pc.match_substring_regex(texts, pattern), False))
             if pc.any(fits).as_py():
                 self._note(form, fits, texts, start)
                 left = pc.and_not(left, fits)
@@ -135,6 +143,8 @@ def plain_numbers(texts: pa.Array, decimal: str) -> pa.Array:
     """``1.234,5`` or ``1,234.5`` as ``1234.5``, without spaces around it."""
     import pyarrow.compute as pc
 
+    if decimal == "." and not holds(texts, b", \t\n\r\v\f") and text_bytes(texts).isascii():
+        return texts
     group = "," if decimal == "." else "."
     plain = pc.utf8_trim_whitespace(texts)
     plain = pc.replace_substring(plain, group, "")

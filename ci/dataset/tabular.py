@@ -8,7 +8,9 @@ reduced to int64, float64, bool and string (dates and times as ISO text).
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ci.dataset.dialect import Dialect, find_dialect, open_bytes, refuse
@@ -22,7 +24,7 @@ from ci.dataset.forms import (
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -35,10 +37,15 @@ READ_ROWS = 65_536
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file whose way of writing is known: ``notes`` say in sentences what was decided."""
+    """A file whose way of writing is known: ``notes`` say in sentences what was decided.
+
+    ``numbers`` are the columns of CSV whose texts all are numbers.
+    """
 
     path: Path
     columns: list[str]
+    rows: int
+    numbers: frozenset[str]
     notes: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
 
@@ -64,8 +71,10 @@ class TableFile:
             yield pa.Table.from_batches(waiting)
 
 
-def open_table(path: Path) -> TableFile:
+def open_table(path: Path, verbatim: Collection[str] = ()) -> TableFile:
     """Find out how ``path`` is written; reads a CSV file through once, in bounded memory.
+
+    The texts of the columns ``verbatim`` stay as they are written, whatever they look like.
 
     Raises:
         MlopsError: ``bad_table``: no file, empty, no rows, not what its name says, or written in
@@ -74,7 +83,7 @@ def open_table(path: Path) -> TableFile:
     if not path.is_file():
         raise MlopsError("bad_table", f"There is no file {path}; check the path.")
     if path.name.endswith((".csv", ".csv.gz", ".tsv", ".txt")):
-        return _open_csv(path)
+        return _open_csv(path, verbatim)
     if path.suffix == ".parquet":
         return _open_parquet(path)
     raise refuse(path, "its name must end in .csv, .csv.gz, .tsv, .txt or .parquet")
@@ -93,14 +102,9 @@ def iter_tables(path: Path, rows_per_chunk: int) -> Iterator[pa.Table]:
     yield from open_table(path).tables(rows_per_chunk)
 
 
-def _open_csv(path: Path) -> TableFile:
+def _open_csv(path: Path, verbatim: Collection[str]) -> TableFile:
     dialect = find_dialect(path)
-    forms = {name: ColumnForms() for name in dialect.names}
-    rows = 0
-    for batch in _csv_batches(path, dialect):
-        for name, column in zip(dialect.names, batch.columns, strict=True):
-            forms[name].add(column, rows + 1)
-        rows += batch.num_rows
+    forms, rows = _column_forms(path, dialect, verbatim)
     if rows == 0:
         raise refuse(path, "it has a header and no rows")
     try:
@@ -116,7 +120,26 @@ def _open_csv(path: Path) -> TableFile:
             arrays = [c(a) for c, a in zip(converts, batch.columns, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=dialect.names)
 
-    return TableFile(path, dialect.names, [*dialect.notes, *_form_notes(forms, signs)], batches)
+    notes = [*dialect.notes, *_form_notes(forms, signs)]
+    return TableFile(path, dialect.names, rows, frozenset(signs), notes, batches)
+
+
+def _column_forms(
+    path: Path, dialect: Dialect, verbatim: Collection[str]
+) -> tuple[dict[str, ColumnForms], int]:
+    """What the texts of each column look like, and the number of rows."""
+    forms = {name: ColumnForms(verbatim=name in verbatim) for name in dialect.names}
+    rows = 0
+    with ThreadPoolExecutor() as threads:
+        for batch in _csv_batches(path, dialect):
+            add = partial(_add_forms, forms, rows + 1)
+            list(threads.map(add, dialect.names, batch.columns))
+            rows += batch.num_rows
+    return forms, rows
+
+
+def _add_forms(forms: dict[str, ColumnForms], start: int, name: str, column: pa.Array) -> None:
+    forms[name].add(column, start)
 
 
 def _convert(forms: ColumnForms, sign: str | None) -> Convert:
@@ -160,7 +183,8 @@ def _csv_batches(path: Path, dialect: Dialect) -> Iterator[pa.RecordBatch]:
 
     names = dialect.names
     try:
-        with open_bytes(path) as file:
+        # Arrow's own file, whose blocks come from Arrow's memory and leave no holes in Python's.
+        with open_bytes(path) if path.suffix == ".gz" else pa.OSFile(str(path)) as file:
             yield from pacsv.open_csv(
                 file,
                 read_options=pacsv.ReadOptions(
@@ -214,11 +238,12 @@ def _open_parquet(path: Path) -> TableFile:
             raise refuse(path, f"column {name} holds {kind}, not plain values; leave it out")
 
     def batches() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(path) as file:
+        # Page by page: by default a whole row group, which may be the whole file, is held.
+        with pq.ParquetFile(path, buffer_size=BLOCK_BYTES, pre_buffer=False) as file:
             for batch in file.iter_batches(READ_ROWS):
                 yield pa.RecordBatch.from_arrays([_simple(c) for c in batch.columns], names=names)
 
-    return TableFile(path, names, [], batches)
+    return TableFile(path, names, rows, frozenset(), [], batches)
 
 
 def _is_simple(kind: pa.DataType) -> bool:

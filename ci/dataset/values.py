@@ -47,6 +47,35 @@ def as_type(values: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | Non
     return typed(values, kind) if is_text else native(values, kind)
 
 
+def holds(texts: pa.Array, signs: bytes) -> bool:
+    """Whether one of the ASCII ``signs`` is in any of ``texts``; one look at all their bytes."""
+    held = text_bytes(texts)
+    return any(sign in held for sign in signs)
+
+
+def text_bytes(texts: pa.Array) -> bytes:
+    """The texts one after the other in UTF-8, which is how Arrow holds them."""
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return b""
+    begin, end = (
+        int.from_bytes(memoryview(offsets)[4 * place : 4 * place + 4], "little")
+        for place in (texts.offset, texts.offset + len(texts))
+    )
+    return bytes(memoryview(data)[begin:end])
+
+
+def known_numbers(texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """As ``typed`` for numbers, of texts that are known to be written as numbers are."""
+    return _without_mask(*_cast(texts, "number"))
+
+
+def _without_mask(values: pa.Array, bad: pa.Array | None) -> tuple[pa.Array, pa.Array | None]:
+    import pyarrow.compute as pc
+
+    return values, bad if bad is not None and pc.any(bad).as_py() else None
+
+
 def typed(texts: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | None]:
     """``texts`` as values of ``kind``, and a mask of those that are none (None: all are).
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ci.dataset.values import holds, text_bytes
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 # Above this a float64 does not hold every whole number, and digits would claim too much.
 PLAIN_BELOW = 1e18
-NEEDS_QUOTES = '[",\r\n]'
+NEEDS_QUOTES = '",\r\n'
 
 
 def header(names: list[str]) -> bytes:
@@ -22,11 +24,17 @@ def header(names: list[str]) -> bytes:
 
 def lines(table: pa.Table) -> bytes:
     """A line for each row of ``table``; missing values are empty."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not table.num_rows:
+        return b""
     cells = [pc.fill_null(_text(column.combine_chunks()), "") for column in table.columns]
-    rows = pc.binary_join_element_wise(*cells, ",")
-    return "".join(f"{row}\n" for row in rows.to_pylist()).encode()
+    ended = pc.binary_join_element_wise(cells[-1], "\n", "")
+    rows = pc.binary_join_element_wise(*cells[:-1], ended, ",")
+    # More than 2 GiB of text comes in several arrays.
+    arrays = rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]
+    return b"".join(map(text_bytes, arrays))
 
 
 def _text(column: Any) -> Any:
@@ -57,8 +65,12 @@ def _plain(numbers: Any) -> Any:
 def _quoted(texts: Any) -> Any:
     import pyarrow.compute as pc
 
+    # An empty text is quoted too: without quotes it would be a missing value.
+    empty = pc.equal(texts, "")
+    if not pc.any(empty).as_py() and not holds(texts, NEEDS_QUOTES.encode()):
+        return texts
+    needs = pc.or_(pc.match_substring_regex(texts, f"[{NEEDS_QUOTES}]"), empty)
+    needs = pc.fill_null(needs, False)
     doubled = pc.replace_substring(texts, '"', '""')
     quoted = pc.binary_join_element_wise('"', doubled, '"', "")
-    # An empty text is quoted too: without quotes it would be a missing value.
-    needs = pc.or_(pc.match_substring_regex(texts, NEEDS_QUOTES), pc.equal(texts, ""))
     return pc.if_else(needs, quoted, texts)

@@ -153,7 +153,7 @@ def score(language: str, folder: Path) -> None:
     inputs = {name: {"type": "number"} for name in INPUTS}
     rules = ModelContract.model_validate(contract("linear", language=language, input=inputs))
     servable = Servable(folder / rules.predict_file, folder / "artifact", rules, None, "")
-    score_with(servable, folder / "rows.csv", folder / "ours.csv", folder / "score.log")
+    score_with(servable, folder / "rows.csv", folder / "ours.csv", folder / "state")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def test_the_contract_is_valid(model):
 def test_the_holdout_keeps_the_contract_and_can_be_judged(trained, tmp_path):
     table = trained.table(10**9)
     require_columns(table, trained.contract, "the holdout")
-    answers = predict(trained.servable(), table, "the holdout", tmp_path / "log")
+    answers = predict(trained.servable(), table, "the holdout", tmp_path / "state")
     metrics = check_outputs(trained.folder, trained.contract)
     origin = Origin(fingerprint="f" * 40, outputs={}, holdout_digest="d" * 64)
     found = evaluate(trained.contract, table, answers, None, metrics, origin)
@@ -48,7 +48,7 @@ def test_every_file_that_later_steps_read_keeps_the_contract(trained, tmp_path):
     files = {path for path in required_files(trained.contract) if path.startswith("evaluation/")}
     for number, path in enumerate(sorted(files - {trained.contract.evaluation.holdout})):
         target = tmp_path / f"{number}.csv"
-        scored = score_with(trained.servable(), trained.folder / path, target, tmp_path / "log")
+        scored = score_with(trained.servable(), trained.folder / path, target, tmp_path / "state")
         assert scored.rows > 0
 
 
@@ -73,7 +73,7 @@ def test_one_row_many_rows_and_batch_agree(trained, service, tmp_path):
     single = [answer for row in rows for answer in _answers(service, [row])]
     source, target = tmp_path / "rows.csv", tmp_path / "scored.csv"
     trained.table(COMPARED_ROWS)[list(trained.contract.input)].to_csv(source, index=False)
-    score_with(trained.servable(), source, target, tmp_path / "log")
+    score_with(trained.servable(), source, target, tmp_path / "state")
     batch = _read_predictions(trained, target)
     assert len(many) == len(rows)
     for one, other, scored in zip(many, single, batch, strict=True):

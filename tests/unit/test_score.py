@@ -38,7 +38,7 @@ def servable(tmp_path: Path) -> Servable:
 def score_bytes(servable: Servable, tmp_path: Path, content: bytes, name: str = "in.csv") -> Path:
     source, target = tmp_path / name, tmp_path / "out.csv"
     source.write_bytes(content)
-    score_with(servable, source, target, tmp_path / "log")
+    score_with(servable, source, target, tmp_path / "state")
     return target
 
 
@@ -72,7 +72,9 @@ def test_a_csv_written_in_any_usual_way_is_read_rightly(
 def test_parquet_goes_in_and_out_with_its_other_columns(servable: Servable, tmp_path: Path) -> None:
     table = pd.DataFrame({"id": [7, 8], "x": [1, 2], "shelf": ["top"] * 2, "count": [1, None]})
     table.to_parquet(tmp_path / "in.parquet")
-    done = score_with(servable, tmp_path / "in.parquet", tmp_path / "out.parquet", tmp_path / "log")
+    done = score_with(
+        servable, tmp_path / "in.parquet", tmp_path / "out.parquet", tmp_path / "state"
+    )
     out = pd.read_parquet(tmp_path / "out.parquet")
     assert (done.rows, done.version) == (2, 3)
     assert out["id"].tolist() == [7, 8]
@@ -83,7 +85,7 @@ def test_many_pieces_keep_their_order(servable: Servable, tmp_path: Path) -> Non
     rows = 45_001
     table = pd.DataFrame({"x": [float(i % 9999) for i in range(rows)], "shelf": "top", "count": 1})
     table.to_csv(tmp_path / "in.csv", index=False)
-    done = score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "log")
+    done = score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
     out = pd.read_csv(tmp_path / "out.csv")
     assert done.rows == len(out) == rows
     assert (out["y"] == table["x"] * 2 + 1).all()
@@ -97,14 +99,17 @@ def test_csv_has_plain_digits_and_quotes_where_they_are_needed(
     assert score_bytes(servable, tmp_path, given.encode()).read_text() == (
         "x,shelf,count,note,y\n"
         '4.57,top,,"a, b",4570000000000\n'
-        '1e-7,top,,"say ""hi""",100000\n'
+        '0.0000001,top,,"say ""hi""",100000\n'
         "0.1,top,,,100000000000\n"
     )
 
 
 BAD = {
     "missing column": (b"x,shelf\n1,top\n", "count is missing"),
-    "text where a number belongs": (b"x,shelf,count\n1,top,1\nabc,top,1\n", "row 2 has 'abc'"),
+    "text where a number belongs": (
+        b"x,shelf,count\n1,top,1\nabc,top,1\n",
+        "row 2: x must be a number, found 'abc'",
+    ),
     "no rows": (b"x,shelf,count\n", "no rows"),
     "empty file": (b"", "empty"),
     "out of range": (b"x,shelf,count\n-1,top,1\n", "must be at least 0"),
@@ -127,6 +132,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     assert "\n" not in caught.value.message
     assert target.read_text() == "what was there"
     assert not list(tmp_path.glob(".*part"))
+    assert not list((tmp_path / "state" / "score").glob("*/*"))
 
 
 def test_an_outcome_of_the_same_name_gives_way_where_that_is_asked_for(
@@ -134,7 +140,7 @@ def test_an_outcome_of_the_same_name_gives_way_where_that_is_asked_for(
 ) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("y,x,shelf,count,note\n-5,2,top,1,a\n")
-    score_with(servable, source, target, tmp_path / "log", replace=True)
+    score_with(servable, source, target, tmp_path / "state", replace=True)
     rows = pd.read_csv(target)
     assert list(rows.columns) == ["x", "shelf", "count", "note", "y"]
     assert rows["y"].tolist() != [-5]
@@ -151,7 +157,7 @@ def test_an_output_that_can_not_be_is_refused(
 ) -> None:
     (tmp_path / "in.csv").write_text(PLAIN)
     with pytest.raises(MlopsError, match=name):
-        score_with(servable, tmp_path / "in.csv", tmp_path / name, tmp_path / "log")
+        score_with(servable, tmp_path / "in.csv", tmp_path / name, tmp_path / "state")
     assert (tmp_path / "in.csv").read_text() == PLAIN
 
 
@@ -166,5 +172,5 @@ def test_a_model_that_fails_in_the_middle_leaves_no_output(
     )
     table.to_csv(tmp_path / "in.csv", index=False)
     with pytest.raises(MlopsError, match="AssertionError"):
-        score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "log")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "log", "model"]
+        score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "model", "state"]
