@@ -3,7 +3,7 @@
 # Programs that `mlops` starts by name (python, julia) are looked for in .venv first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test test-full bench check locks stop
+.PHONY: help setup demo test test-full bench bench-batch check locks stop
 
 help: ## what there is to type
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -19,6 +19,9 @@ test: setup ## unit, conformance, fault and end-to-end tests
 
 test-full: setup ## the same and the tests that take long
 	@.venv/bin/python -m pytest
+
+bench-batch: setup ## the same for batch scoring alone, against each language alone
+	@.venv/bin/python -m tests.benchmarks batch
 
 bench: setup ## measure; prints a table and writes it as JSON
 	@.venv/bin/python -m tests.benchmarks

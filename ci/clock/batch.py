@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from ci.clock.inputs import ensure_tables
 from ci.clock.ledger import read_ledger
 from ci.clock.parcel import PARCEL, PREDICTIONS, Parcel
+from ci.console import say
 from ci.errors import MlopsError
 from ci.files import file_digest, write_json
 
@@ -45,6 +47,11 @@ def run_batch(
     folder.mkdir(parents=True)
     target = folder / PREDICTIONS
     scored = score_with(servable, source, target, repository.state_dir, replace=True)
+    if scored.quarantine is not None:  # what is published is the predictions alone
+        kept = repository.state_dir / "batch" / f"{name}-{day}.quarantine.csv"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(scored.quarantine, kept)
+        say(f"{scored.quarantined:,} rows break the contract; they lie in {kept}")
     parcel = Parcel(
         model=name,
         version=servable.version,

@@ -20,12 +20,15 @@ LANGUAGE_VERSIONS = {
     "r": ["Rscript", "-e", "cat(as.character(getRversion()))"],
     "julia": ["julia", "--startup-file=no", "-e", "print(VERSION)"],
 }
-HEADINGS = ("benchmark", "case", "measured", "against", "unit", "ratio", "must be under")
+HEADINGS = ("benchmark", "case", "measured", "against", "unit", "ratio", "must be")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of one run in ``unit``; ``limit`` is what the ratio must stay under, if anything."""
+    """Medians of one run in ``unit``.
+
+    The ratio must stay under ``limit`` and be at least ``least``, where these are given.
+    """
 
     benchmark: str
     case: str
@@ -33,6 +36,7 @@ class Result:
     against: float
     unit: str
     limit: float | None = None
+    least: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -41,8 +45,9 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether the ratio is over its limit by more than a busy machine explains."""
-        return self.limit is not None and self.ratio > self.limit * SLACK
+        """Whether the ratio is outside its limits by more than a busy machine explains."""
+        over = self.limit is not None and self.ratio > self.limit * SLACK
+        return over or (self.least is not None and self.ratio < self.least / SLACK)
 
 
 def table(results: list[Result]) -> str:
@@ -56,7 +61,9 @@ def table(results: list[Result]) -> str:
 
 
 def _cells(result: Result) -> tuple[str, ...]:
-    limit = "" if result.limit is None else f"{result.limit:g}"
+    limit = "" if result.limit is None else f"under {result.limit:g}"
+    if result.least is not None:
+        limit = f"at least {result.least:g}"
     return (
         result.benchmark,
         result.case,

@@ -66,7 +66,12 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(
     assert done.rows == ROWS
     assert (tmp_path / name).read_bytes() == expected[name]
     assert calls(tmp_path) < 2 * PIECES  # each run goes on, none begins again
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", name, "state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "contract.json",
+        "model",
+        name,
+        "state",
+    ]
     assert finished_parts(tmp_path) == 0
 
 

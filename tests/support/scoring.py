@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -47,17 +48,24 @@ print(json.dumps({**asdict(done), "peak_kib": int(status["VmHWM"].split()[0])}))
 
 def write_servable(folder: Path, **batch: object) -> Servable:
     """A model in ``folder`` that takes two thirds of x; ``batch`` is of its contract."""
-    (folder / "model" / "artifact").mkdir(parents=True)
-    (folder / "model" / "predict.py").write_text(PREDICT)
-    return servable_in(folder, **batch)
-
-
-def servable_in(folder: Path, **batch: object) -> Servable:
-    """The model that ``write_servable`` wrote."""
     rules = {"schedule": "17 5 * * 1", "input": "rows.csv", **batch} if batch else None
-    parsed = ModelContract.model_validate(contract("two-thirds", input=INPUT, batch=rules))
+    return write_model(folder, PREDICT, contract("two-thirds", input=INPUT, batch=rules))
+
+
+def write_model(folder: Path, predict: str, rules: dict[str, object]) -> Servable:
+    """A model in ``folder`` with the text of its predict file and its contract."""
+    (folder / "model" / "artifact").mkdir(parents=True)
+    (folder / "contract.json").write_text(json.dumps(rules))
+    servable = servable_in(folder)
+    servable.predict_file.write_text(predict)
+    return servable
+
+
+def servable_in(folder: Path) -> Servable:
+    """The model that was written there."""
+    parsed = ModelContract.model_validate_json((folder / "contract.json").read_text())
     model = folder / "model"
-    return Servable(model / "predict.py", model / "artifact", parsed, 3, "f" * 40)
+    return Servable(model / parsed.predict_file, model / "artifact", parsed, 3, "f" * 40)
 
 
 def rows(count: int, seed: int = 7) -> pd.DataFrame:

@@ -17,7 +17,7 @@ def test_the_table_holds_each_figure_and_marks_a_missed_limit() -> None:
     heading, quick, slow = table([QUICK, SLOW]).splitlines()
     assert heading.split()[:3] == ["benchmark", "case", "measured"]
     assert quick.split("  ")[-1] == "2.00"
-    assert slow.endswith("2 MISSED")
+    assert slow.endswith("under 2 MISSED")
     assert "MISSED" not in quick
     assert quick.index("2.00") == slow.index("3.00") == heading.index("ratio")
 
@@ -25,6 +25,13 @@ def test_the_table_holds_each_figure_and_marks_a_missed_limit() -> None:
 @pytest.mark.parametrize(("measured", "missed"), [(1.9, False), (2.1, False), (2.3, True)])
 def test_a_limit_is_missed_only_by_more_than_a_tenth(measured: float, missed: bool) -> None:
     assert Result("scaling", "plan", measured, 1.0, "s", limit=2).missed is missed
+
+
+@pytest.mark.parametrize(("measured", "missed"), [(0.95, False), (0.85, False), (0.8, True)])
+def test_so_is_a_least_ratio(measured: float, missed: bool) -> None:
+    result = Result("batch", "R", measured, 1.0, "rows/s", least=0.9)
+    assert result.missed is missed
+    assert "at least 0.9" in table([result])
 
 
 def test_the_json_holds_results_ratios_and_the_machine(tmp_path: Path) -> None:

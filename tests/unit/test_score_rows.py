@@ -60,7 +60,12 @@ def test_more_bad_rows_than_allowed_fail_the_run(tmp_path: Path, limit: float) -
     with pytest.raises(MlopsError, match="row 2: x must be at least 0") as caught:
         score_text(tmp_path, BAD, max_bad_rows=limit)
     assert caught.value.code == "bad_rows"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "model", "state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "contract.json",
+        "in.csv",
+        "model",
+        "state",
+    ]
 
 
 def test_half_of_the_rows_may_be_bad_where_the_contract_says_so(tmp_path: Path) -> None:
