@@ -36,13 +36,14 @@ def step(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(unit: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(unit: str, total: int, before: int = 0) -> Iterator[Callable[[int], None]]:
     """A bar for long work on a terminal, plain lines in a log: done, a second, time left.
 
-    Call the yielded function with what was done since last time; ``total`` is in ``unit``.
+    Call the yielded function with what was done since last time; ``total`` is in ``unit``, and so
+    is ``before``, what an earlier run has done of it.
     """
     begin = shown = time.monotonic()
-    done = 0
+    done = before
     live = sys.stderr.isatty()
 
     def advance(amount: int) -> None:
@@ -51,7 +52,7 @@ def progress(unit: str, total: int) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if now - shown >= (LIVE_SECONDS if live else LOG_SECONDS):
             shown = now
-            line = progress_line(unit, done, total, now - begin)
+            line = progress_line(unit, done, total, (done - before) / (now - begin))
             end = "" if live else "\n"
             start = f"\r  {_bar(done, total)} " if live else "  "
             print(f"{start}{line}  ", file=sys.stderr, end=end, flush=True)
@@ -61,9 +62,8 @@ def progress(unit: str, total: int) -> Iterator[Callable[[int], None]]:
         print(file=sys.stderr)
 
 
-def progress_line(unit: str, done: int, total: int, seconds: float) -> str:
-    """How far the work is, how fast, and how long it will take."""
-    rate = done / seconds
+def progress_line(unit: str, done: int, total: int, rate: float) -> str:
+    """How far the work is, how fast (``rate`` a second), and how long it will take."""
     left = (total - done) / rate if rate else 0
     minutes, rest = divmod(round(left), 60)
     return (

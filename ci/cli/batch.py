@@ -55,11 +55,19 @@ def score_merge(model: Model, output: Output, json: Json = False) -> None:
 
 def _words(done: Scored) -> str:
     lines = [
-        f"{done.rows:,} rows in {done.seconds:.1f} s by version {done.version}: {done.output}",
+        f"{done.rows:,} rows in {done.seconds:.1f} s by version {done.version}: "
+        f"{_near(done.output)}",
     ]
     if done.quarantined:
-        where = f": {done.quarantine}" if done.quarantine else " in this shard"
+        where = f": {_near(done.quarantine)}" if done.quarantine else " in this shard"
         lines.append(f"{done.quarantined:,} rows break the contract and were set aside{where}")
-    if done.report:
-        lines.append(f"Report: {done.report}, as a spreadsheet: {done.spreadsheet}")
+    if done.report and done.spreadsheet:
+        lines.append(f"Report: {_near(done.report)}")
+        lines.append(f"The same as a spreadsheet: {_near(done.spreadsheet)}")
     return "\n".join(lines)
+
+
+def _near(path: str) -> str:
+    """The path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -239,9 +239,13 @@ def _open_parquet(path: Path) -> TableFile:
 
     def batches() -> Iterator[pa.RecordBatch]:
         # Page by page: by default a whole row group, which may be the whole file, is held.
-        with pq.ParquetFile(path, buffer_size=BLOCK_BYTES, pre_buffer=False) as file:
-            for batch in file.iter_batches(READ_ROWS):
-                yield pa.RecordBatch.from_arrays([_simple(c) for c in batch.columns], names=names)
+        try:
+            with pq.ParquetFile(path, buffer_size=BLOCK_BYTES, pre_buffer=False) as file:
+                for batch in file.iter_batches(READ_ROWS):
+                    columns = [_simple(column) for column in batch.columns]
+                    yield pa.RecordBatch.from_arrays(columns, names=names)
+        except (pa.ArrowException, OSError) as error:
+            raise refuse(path, f"it is damaged ({str(error).splitlines()[0]})") from None
 
     return TableFile(path, names, rows, frozenset(), [], batches)
 
@@ -280,7 +284,9 @@ def _simple(column: pa.Array) -> pa.Array:
         return column
     if types.is_timestamp(kind):
         return _iso(column)
-    return column.cast(pa.string())
+    texts = column.cast(pa.string())
+    texts.validate(full=True)  # Parquet may hold texts that are not UTF-8
+    return texts
 
 
 def _iso(column: pa.Array) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -110,6 +111,7 @@ def make_plan(servable: Servable, file: TableFile, target: Path, *, replace: boo
     if target.exists() and target.samefile(file.path):
         raise MlopsError("bad_output", f"{target} is the input; give the output another name.")
     _check_columns(contract, file, replace)
+    _check_place(target)
     columns = [name for name in file.columns if name not in contract.output]
     limit = contract.batch.most_bad_rows(file.rows) if contract.batch else 0
     return Plan(
@@ -124,6 +126,16 @@ def make_plan(servable: Servable, file: TableFile, target: Path, *, replace: boo
         most_bad_rows=limit,
         contract=contract.model_dump(mode="json"),
     )
+
+
+def _check_place(target: Path) -> None:
+    """Refuse before hours of work what could not be written after them."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise MlopsError(
+            "bad_output",
+            f"{target} is a folder, or lies in one that can't be written to; try elsewhere.",
+        )
 
 
 def id_columns(contract: ModelContract) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ci.console import progress, say, step
+from ci.console import say, step
 from ci.errors import MlopsError
 from ci.score.job import Plan, Shard, make_plan
 from ci.score.outcome import Outcome, make_outcome
@@ -162,11 +162,8 @@ def _score(servable: Servable, asked: Request, folder: Folder, state: Path) -> P
         file = _open(servable, source)
         plan = make_plan(servable, file, asked.target, replace=asked.replace)
         folder.begin(plan)
-        wanted = asked.shard.parts(plan.parts)
-        rows = sum(plan.rows_of(index) for index in wanted)
         log = state / "logs" / f"score-{plan.model}.log"
-        with progress("rows", rows) as advance:
-            score_parts(servable, file, folder, plan, wanted, log, advance)
+        score_parts(servable, file, folder, plan, asked.shard.parts(plan.parts), log)
         if before is None or _mark(source.stat()) != _mark(before):
             raise MlopsError(
                 "input_changed", f"{source} was changed while it was read; score it again."

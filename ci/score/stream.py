@@ -6,9 +6,11 @@ import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ci.console import progress
 from ci.errors import MlopsError
 from ci.score.job import PART_ROWS, PIECE_ROWS, Plan
 from ci.score.piece import Done, Scorer
@@ -37,7 +39,6 @@ def score_parts(
     plan: Plan,
     wanted: Iterable[int],
     log: Path,
-    advance: Callable[[int], None],
 ) -> None:
     """Score the parts ``wanted`` that ``folder`` does not hold yet.
 
@@ -48,14 +49,36 @@ def score_parts(
     done = {index: folder.part(index) for index in wanted}
     missing = {index for index, part in done.items() if part is None}
     bad = sum(part.bad for part in done.values() if part)
-    advance(sum(part.rows for part in done.values() if part))
-    if not missing:
-        return
-    workers = _workers(plan, len(missing))
+    if missing:
+        before = sum(part.rows for part in done.values() if part)
+        total = sum(plan.rows_of(index) for index in done)
+        with progress("rows", total, before) as advance:
+            _score_missing(servable, file, folder, plan, Missing(missing, bad), log, advance)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The parts that are still to be scored, and the bad rows of the others."""
+
+    parts: set[int]
+    bad: int
+
+
+def _score_missing(
+    servable: Servable,
+    file: TableFile,
+    folder: Folder,
+    plan: Plan,
+    missing: Missing,
+    log: Path,
+    advance: Callable[[int], None],
+) -> None:
+    bad = missing.bad
+    workers = _workers(plan, len(missing.parts))
     # The pool closes first, so that nothing waits for a call that nobody wants any more.
     with ThreadPoolExecutor(workers + 1) as threads, _pool(servable, workers, log) as pool:
         scorer = Scorer(plan, file.numbers, pool)
-        pieces = _pieces(file, missing)
+        pieces = _pieces(file, missing.parts)
         finished = _in_order(scorer, threads, pieces, 2 * workers + 1)
         for index, group in groupby(finished, key=lambda piece: piece[0]):
             with PartWriter(folder, plan, index) as writer:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -258,3 +260,20 @@ def test_numbers_of_any_country_are_read_rightly_or_refused(
     frame.to_csv(path, index=False, sep=delimiter)
     found = read_table(path)[0]["amount"].to_pylist()
     assert [Decimal(text) for text in found] == numbers
+
+
+def test_parquet_that_is_damaged_in_its_middle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"x": [f"text {i % 977}" for i in range(100_000)]}), path)
+    data = bytearray(path.read_bytes())
+    data[200:1200] = b"\0" * 1000
+    path.write_bytes(data)
+    with pytest.raises(MlopsError, match=r"in\.parquet can't be read: it is damaged"):
+        read_table(path)
+
+
+def test_parquet_texts_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    texts = pa.array([b"plain", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(pa.table({"x": texts}), tmp_path / "in.parquet")
+    with pytest.raises(MlopsError, match="it is damaged"):
+        read_table(tmp_path / "in.parquet")
