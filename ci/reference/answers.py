@@ -34,6 +34,17 @@ def _measures(place: str, what: str) -> dict[str, str]:
     return {place: what, **_under(f"{place}[]", MEASURE)}
 
 
+SCORED = {
+    "rows": "rows scored",
+    "quarantined": "rows that break the contract, set aside",
+    "seconds": "how long it took",
+    "version": "the version that predicted",
+    "output": "path of the output, or of the shard's folder",
+    "quarantine": "path of the rows set aside, or null",
+    "report": "path of the page; null for a shard",
+    "spreadsheet": "path of the same as .xlsx; null for a shard",
+}
+
 ANSWERS: dict[str, dict[str, str]] = {
     "models": {
         "[].name": "the folder in `models/`",
@@ -151,11 +162,8 @@ ANSWERS: dict[str, dict[str, str]] = {
         "lost[].path": "a file that is stored nowhere",
         "lost[].made": "whether training makes it again",
     },
-    "score": {
-        "rows": "rows scored",
-        "seconds": "how long it took",
-        "version": "the version that predicted",
-    },
+    "score": SCORED,
+    "score-merge": SCORED,
     "drift": {
         "model": "the model",
         "version": "the version that was checked; null for a candidate",

@@ -173,6 +173,8 @@ def _score(servable: Servable, asked: Request, folder: Folder, state: Path) -> P
         if error.code in ("bad_rows", "bad_table", "bad_output", "input_changed"):
             folder.remove()
         raise
+    except OSError as error:
+        raise sentence(error, folder.path) from None
     return plan
 
 
