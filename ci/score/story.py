@@ -107,9 +107,10 @@ def _facts(outcome: Outcome, last: Outcome | None) -> Table:
         ["Rows in the input", outcome.rows],
         ["Rows scored", outcome.written],
         ["Rows set aside", outcome.bad],
-        ["They lie in", quarantine_path(Path(outcome.target)).name if outcome.bad else "-"],
-        ["Last time", _last(last)],
     ]
+    if outcome.bad:
+        rows.append(["They lie in", quarantine_path(Path(outcome.target)).name])
+    rows.append(["Last time", _last(last)])
     return Table("The run", ["What", "Value"], rows)
 
 
@@ -133,11 +134,10 @@ def _amounts(
 ) -> tuple[str, Chart, Table]:
     unit = contract.output[name].unit or ""
     title = f"{name} ({unit})" if unit not in ("", name) else name
-    rows = [["mean", now["mean"], before["mean"] if before else None]]
-    for word, place in MARKS.items():
-        then = before["quantiles"][place] if before else None
-        rows.append([word, now["quantiles"][place], then])
-    table = Table(title, ["", "this time", "last time"], rows)
+    runs = [now, *([before] if before else [])]
+    rows = [["mean", *(run["mean"] for run in runs)]]
+    rows += [[word, *(run["quantiles"][at] for run in runs)] for word, at in MARKS.items()]
+    table = Table(title, ["", "this time", "last time"][: len(runs) + 1], rows)
     return _mean_in_words(name, unit, now, before), _histogram(title, unit, now, before), table
 
 
@@ -184,10 +184,11 @@ def _shares(name: str, now: Facts, before: Facts | None) -> tuple[str, Chart, Ta
         [before["labels"].get(label, 0) / before["count"] for label in labels] if before else None
     )
     rows = [
-        [label, now["labels"][label], share[at], then[at] if then else None]
+        [label, now["labels"][label], share[at], *([then[at]] if then else [])]
         for at, label in enumerate(labels)
     ]
-    table = Table(name, [name, "rows", "share", "share last time"], rows, shares=(2, 3))
+    columns = [name, "rows", "share", "share last time"]
+    table = Table(name, columns if then else columns[:3], rows, shares=(2, 3))
     chart = Chart(f"How often each {name} is predicted", name, labels, share, then)
     return _shares_in_words(name, labels, share, then), chart, table
 
