@@ -91,9 +91,7 @@ def _allows(cron: Cron, moment: datetime) -> bool:
     st.tuples(_field(0, 59), _field(0, 23), st.just("*"), st.just("*"), _field(0, 6)),
     st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)),
 )
-def test_it_is_what_counting_the_minutes_back_finds(
-    fields: tuple[str, ...], now: datetime
-) -> None:
+def test_it_is_what_counting_the_minutes_back_finds(fields: tuple[str, ...], now: datetime) -> None:
     cron = Cron.parse(" ".join(fields))
     moment = now.replace(second=0, microsecond=0, tzinfo=UTC)
     while not _allows(cron, moment):
