@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -64,9 +65,8 @@ def test_the_time_is_utc_wherever_it_is_asked() -> None:
     ],
 )
 def test_what_is_no_schedule_says_which_field(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(said)):
         Cron.parse(text)
-    assert said in str(caught.value)
 
 
 def _field(least: int, most: int) -> st.SearchStrategy[str]:
