@@ -3,6 +3,9 @@
 # Programs that `mlops` starts by name (python, julia) are looked for in .venv first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# Two tests at a time, each file in one process: files share what takes long to make.
+SPREAD := --numprocesses=2 --dist=loadfile
+
 .PHONY: help setup demo test test-full bench bench-batch check locks stop
 
 help: ## what there is to type
@@ -15,10 +18,10 @@ demo: setup ## the main job, from raw data to three answering APIs
 	@.venv/bin/mlops demo
 
 test: setup ## unit, conformance, fault and end-to-end tests
-	@.venv/bin/python -m pytest -m "not long"
+	@.venv/bin/python -m pytest -m "not long" $(SPREAD)
 
 test-full: setup ## the same and the tests that take long
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest $(SPREAD)
 
 bench-batch: setup ## the same for batch scoring alone, against each language alone
 	@.venv/bin/python -m tests.benchmarks batch
