@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ from ci.repository import Repository
 from tests.support import linear, repositories
 from tests.support.command import mlops, result
 
-FIRST_PORT, LAST_PORT = 17301, 17399
+# Tests that run beside each other have ports of their own: a stopped model's port is free for all.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FIRST_PORT = 17301 + 100 * WORKER
+LAST_PORT = FIRST_PORT + 98
 LANGUAGES = ["python", "r", "julia"]
 
 Make = Callable[..., Repository]
