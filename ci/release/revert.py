@@ -14,6 +14,7 @@ from ci.git import git
 from ci.github import pulls
 from ci.github.checks import start_checks
 from ci.github.client import GitHubError
+from ci.github.git import IDENTITY
 from ci.report.markdown import plain
 from ci.state.branch import StateBranch
 
@@ -90,15 +91,10 @@ def _commit(root: Path, done: WentBack) -> str | None:
 
 
 def _plumb(root: Path, environment: dict[str, str], *arguments: str) -> str:
-    identity = {
-        "GIT_AUTHOR_NAME": "github-actions[bot]",
-        "GIT_AUTHOR_EMAIL": "41898282+github-actions[bot]@users.noreply.github.com",
-    }
-    committer = {key.replace("AUTHOR", "COMMITTER"): value for key, value in identity.items()}
     done = subprocess.run(
         ["git", *arguments],
         cwd=root,
-        env={**os.environ, **identity, **committer, **environment},
+        env={**os.environ, **IDENTITY, **environment},
         capture_output=True,
         text=True,
         check=False,

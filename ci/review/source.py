@@ -6,13 +6,13 @@ request has an effect here.
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
+from ci.github.git import authorization
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,13 +168,5 @@ class _Git:
 
 
 def _authorization() -> dict[str, str]:
-    """The job's token, through the environment: an argument shows in lists of processes."""
     token, server = os.environ.get("GITHUB_TOKEN"), os.environ.get("GITHUB_SERVER_URL")
-    if not token or not server:
-        return {}
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    return {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{server}/.extraheader",
-        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {basic}",
-    }
+    return authorization(token, server) if token and server else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from ci.errors import MlopsError
 from ci.git import git
 from ci.github import pulls
 from ci.github.client import GitHubError
+from ci.github.git import AUTHOR, EMAIL, authorization
 from ci.pipeline.dvc import reproduce
 from ci.report.markdown import plain
 from ci.scaffold.form import read_form
 from ci.scaffold.scaffold import DEFAULT_DATASET, new_model
-from ci.state.branch import AUTHOR, EMAIL
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -108,7 +107,11 @@ def _push(repository: Repository, github: GitHub, wish: Wish, branch: str) -> No
     done = subprocess.run(
         ["git", "push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}"],
         cwd=root,
-        env=_environment(github.context.token),
+        env={
+            **os.environ,
+            **authorization(github.context.token),
+            "GIT_TERMINAL_PROMPT": "0",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -116,17 +119,6 @@ def _push(repository: Repository, github: GitHub, wish: Wish, branch: str) -> No
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise MlopsError("push_failed", f"The branch {branch} could not be pushed: {reason}")
-
-
-def _environment(token: str | None) -> dict[str, str]:
-    """With the token in the environment: an argument would show in the list of processes."""
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    given = {"KEY_0": "http.extraheader", "VALUE_0": f"AUTHORIZATION: basic {basic}", "COUNT": "1"}
-    return {
-        **os.environ,
-        **{f"GIT_CONFIG_{name}": value for name, value in given.items()},
-        "GIT_TERMINAL_PROMPT": "0",
-    }
 
 
 def _open(github: GitHub, wish: Wish, branch: str, number: int) -> Pull | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import random
 import re
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ci.errors import MlopsError
 from ci.git import git
+from ci.github.git import IDENTITY, authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ PASSES = re.compile(
 )
 # Another push is on its way to the same branch.
 RACES = re.compile(r"cannot lock ref|fetch first|non-fast-forward|incorrect old value")
-AUTHOR = "github-actions[bot]"
 # A hook or a test may have set these: they would lead Git into another repository.
 REPOSITORY_VARIABLES = (
     "GIT_COMMON_DIR",
@@ -41,7 +40,6 @@ REPOSITORY_VARIABLES = (
     "GIT_PREFIX",
     "GIT_WORK_TREE",
 )
-EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
 
 
 @dataclass(frozen=True)
@@ -175,20 +173,8 @@ class StateBranch:
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if key not in REPOSITORY_VARIABLES}
-        kept |= {
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_AUTHOR_NAME": AUTHOR,
-            "GIT_AUTHOR_EMAIL": EMAIL,
-            "GIT_COMMITTER_NAME": AUTHOR,
-            "GIT_COMMITTER_EMAIL": EMAIL,
-        }
+        kept |= {"GIT_TERMINAL_PROMPT": "0", **IDENTITY}
         token = kept.pop("GITHUB_TOKEN", None)
         if token and self._url().startswith("http"):
-            # Through the environment: an argument would show in the list of processes.
-            basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-            kept |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "http.extraheader",
-                "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {basic}",
-            }
+            kept |= authorization(token)
         return kept
