@@ -15,7 +15,7 @@ from ci.contract.access import AccessPolicy
 from ci.contract.dataset import Dataset, Table
 from ci.contract.policy import load_policy
 from ci.dataset.infer import ColumnProfile
-from ci.dataset.tabular import TableFile, open_table
+from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import contract_yaml, write_csv
 from ci.errors import MlopsError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ci.dataset.table_file import TableFile
     from ci.repository import Repository
 
 ROWS_PER_CHUNK = 100_000

@@ -9,7 +9,6 @@ reduced to int64, float64, bool and string (dates and times as ISO text).
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from ci.dataset.forms import (
     plain_numbers,
     without_markers,
 )
+from ci.dataset.parquet import open_parquet
+from ci.dataset.table_file import TableFile
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -32,43 +33,6 @@ if TYPE_CHECKING:
     Convert = Callable[[pa.Array], pa.Array]
 
 BLOCK_BYTES = 4 << 20
-READ_ROWS = 65_536
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A file whose way of writing is known: ``notes`` say in sentences what was decided.
-
-    ``numbers`` are the columns of CSV whose texts all are numbers.
-    """
-
-    path: Path
-    columns: list[str]
-    rows: int
-    numbers: frozenset[str]
-    notes: list[str]
-    batches: Callable[[], Iterator[pa.RecordBatch]]
-
-    def tables(self, rows_per_chunk: int) -> Iterator[pa.Table]:
-        """The rows in order, ``rows_per_chunk`` at a time; the last piece may be shorter.
-
-        Raises:
-            MlopsError: ``bad_table``.
-        """
-        import pyarrow as pa
-
-        waiting: list[pa.RecordBatch] = []
-        held = 0
-        for batch in self.batches():
-            waiting.append(batch)
-            held += batch.num_rows
-            while held >= rows_per_chunk:
-                table = pa.Table.from_batches(waiting)
-                yield table.slice(0, rows_per_chunk)
-                waiting = table.slice(rows_per_chunk).to_batches()
-                held -= rows_per_chunk
-        if held:
-            yield pa.Table.from_batches(waiting)
 
 
 def open_table(path: Path, verbatim: Collection[str] = ()) -> TableFile:
@@ -85,7 +49,7 @@ def open_table(path: Path, verbatim: Collection[str] = ()) -> TableFile:
     if path.name.endswith((".csv", ".csv.gz", ".tsv", ".txt")):
         return _open_csv(path, verbatim)
     if path.suffix == ".parquet":
-        return _open_parquet(path)
+        return open_parquet(path)
     raise refuse(path, "its name must end in .csv, .csv.gz, .tsv, .txt or .parquet")
 
 
@@ -217,86 +181,3 @@ def _csv_problem(error: Exception, ragged: list[pa.csv.InvalidRow]) -> str:
         f"the row {row.text[:60]!r} has {row.actual_columns} cells where the header has "
         f"{row.expected_columns}; a cell with the delimiter in it needs quotes"
     )
-
-
-def _open_parquet(path: Path) -> TableFile:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise refuse(path, f"it is no Parquet file ({str(error).splitlines()[0]})") from None
-    names = list(schema.names)
-    if rows == 0:
-        raise refuse(path, "it has no rows")
-    for name, kind in zip(names, schema.types, strict=True):
-        if names.count(name) > 1:
-            raise refuse(path, f"the column name {name!r} is there twice; rename one")
-        if not _is_simple(kind):
-            raise refuse(path, f"column {name} holds {kind}, not plain values; leave it out")
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        # Page by page: by default a whole row group, which may be the whole file, is held.
-        try:
-            with pq.ParquetFile(path, buffer_size=BLOCK_BYTES, pre_buffer=False) as file:
-                for batch in file.iter_batches(READ_ROWS):
-                    columns = [_simple(column) for column in batch.columns]
-                    yield pa.RecordBatch.from_arrays(columns, names=names)
-        except (pa.ArrowException, OSError) as error:
-            raise refuse(path, f"it is damaged ({str(error).splitlines()[0]})") from None
-
-    return TableFile(path, names, rows, frozenset(), [], batches)
-
-
-def _is_simple(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_dictionary(kind):
-        return _is_simple(kind.value_type)
-    return any(
-        check(kind)
-        for check in (
-            *(types.is_integer, types.is_floating, types.is_boolean, types.is_string),
-            *(types.is_large_string, types.is_timestamp, types.is_date, types.is_decimal),
-            types.is_null,
-        )
-    )
-
-
-def _simple(column: pa.Array) -> pa.Array:
-    """As int64, float64, bool or string; NaN, which pandas writes for missing, as null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    types = pa.types
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    kind = column.type
-    if types.is_integer(kind):
-        return column.cast(pa.int64())
-    if types.is_floating(kind) or types.is_decimal(kind):
-        numbers = column.cast(pa.float64(), safe=False)
-        return pc.if_else(pc.fill_null(pc.is_nan(numbers), False), None, numbers)
-    if types.is_boolean(kind):
-        return column
-    if types.is_timestamp(kind):
-        return _iso(column)
-    texts = column.cast(pa.string())
-    texts.validate(full=True)  # Parquet may hold texts that are not UTF-8
-    return texts
-
-
-def _iso(column: pa.Array) -> pa.Array:
-    """Times as ISO text in UTC, as short as they are exact."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    plain = column.cast(pa.timestamp("us"), safe=False)
-    for unit, fmt in (("D", "%Y-%m-%d"), ("s", "%Y-%m-%d %H:%M:%S")):
-        floor = pc.floor_temporal(plain, unit="day" if unit == "D" else "second")
-        if pc.all(pc.equal(floor, plain)).as_py() is not False:
-            return pc.strftime(plain.cast(pa.timestamp("s"), safe=False), format=fmt)
-    return plain.cast(pa.string())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
+from ci.evaluate.pool import open_pool
 from ci.evaluate.table import bad_table, rows_in_words, values
 
 if TYPE_CHECKING:
@@ -60,27 +61,13 @@ def _row_problem(problems: list[Any]) -> str:
 
 
 def _run(servable: Servable, frame: Frame, log: Path) -> dict[str, list[Any]]:
-    from bentos.frames import Field
-    from bentos.runners import RunnerError, RunnerPool
-
     contract = servable.contract
     answers: dict[str, list[Any]] = {name: [] for name in contract.output}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with RunnerPool(
-            contract.language,
-            servable.predict_file,
-            servable.artifact,
-            [Field(name, column.type) for name, column in contract.output.items()],
-            timeout_seconds=max(CHUNK_TIMEOUT_SECONDS, contract.serving.timeout_seconds),
-            log=log,
-        ) as pool:
-            for begin in range(0, frame.rows, contract.serving.max_rows):
-                chunk = frame.slice(begin, min(begin + contract.serving.max_rows, frame.rows))
-                for name, found in pool.predict(chunk).to_lists().items():
-                    answers[name] += found
-    except RunnerError as error:
-        raise MlopsError(error.code, f"{contract.name}: {error.message}") from None
+    with open_pool(servable, log, CHUNK_TIMEOUT_SECONDS) as pool:
+        for begin in range(0, frame.rows, contract.serving.max_rows):
+            chunk = frame.slice(begin, min(begin + contract.serving.max_rows, frame.rows))
+            for name, found in pool.predict(chunk).to_lists().items():
+                answers[name] += found
     return answers
 
 

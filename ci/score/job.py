@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.contract.model import ModelContract
-    from ci.dataset.tabular import TableFile
+    from ci.dataset.table_file import TableFile
     from ci.evaluate.candidate import Servable
 
 # The same on every machine, since a prediction's last bits may depend on its neighbours.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ci.dataset.tabular import TableFile
+    from ci.dataset.table_file import TableFile
     from ci.evaluate.candidate import Servable
     from ci.repository import Repository
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ci.console import progress
 from ci.errors import MlopsError
+from ci.evaluate.pool import open_pool
 from ci.score.job import PART_ROWS, PIECE_ROWS, Plan
 from ci.score.piece import Done, Scorer
 from ci.score.writing import PartWriter
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from bentos.runners import RunnerPool
-    from ci.dataset.tabular import TableFile
+    from ci.dataset.table_file import TableFile
     from ci.evaluate.candidate import Servable
     from ci.score.check import BadRows
     from ci.score.parts import Folder
@@ -76,7 +75,10 @@ def _score_missing(
     bad = missing.bad
     workers = _workers(plan, len(missing.parts))
     # The pool closes first, so that nothing waits for a call that nobody wants any more.
-    with ThreadPoolExecutor(workers + 1) as threads, _pool(servable, workers, log) as pool:
+    with (
+        ThreadPoolExecutor(workers + 1) as threads,
+        open_pool(servable, log, CHUNK_TIMEOUT_SECONDS, workers) as pool,
+    ):
         scorer = Scorer(plan, file.numbers, pool)
         pieces = _pieces(file, missing.parts)
         finished = _in_order(scorer, threads, pieces, 2 * workers + 1)
@@ -90,28 +92,6 @@ def _score_missing(
 def _workers(plan: Plan, parts: int) -> int:
     rows = min(plan.rows, parts * PART_ROWS)
     return min(os.cpu_count() or 1, 1 + rows // PIECE_ROWS)
-
-
-@contextmanager
-def _pool(servable: Servable, workers: int, log: Path) -> Iterator[RunnerPool]:
-    from bentos.frames import Field
-    from bentos.runners import RunnerError, RunnerPool
-
-    contract = servable.contract
-    log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with RunnerPool(
-            contract.language,
-            servable.predict_file,
-            servable.artifact,
-            [Field(name, column.type) for name, column in contract.output.items()],
-            workers=workers,
-            timeout_seconds=max(CHUNK_TIMEOUT_SECONDS, contract.serving.timeout_seconds),
-            log=log,
-        ) as pool:
-            yield pool
-    except RunnerError as error:
-        raise MlopsError(error.code, f"{contract.name}: {error.message}") from None
 
 
 def _pieces(file: TableFile, wanted: set[int]) -> Iterator[tuple[int, int, pa.Table]]:
