@@ -18,6 +18,18 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def check_bounds(kind: str, minimum: float | None, maximum: float | None) -> None:
+    """Refuse bounds that a column of the type ``kind`` can't have.
+
+    Raises:
+        ValueError: bounds of what is not counted, or the least above the largest.
+    """
+    if kind not in ("number", "integer") and (minimum is not None or maximum is not None):
+        raise ValueError(f"minimum and maximum do not apply to a {kind} column")
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise ValueError(f"minimum {minimum:.15g} is above maximum {maximum:.15g}")
+
+
 def _table_inside(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\\" in value:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bentos import rows
-from ci.contract.base import Contract, Name, Text
+from ci.contract.base import Contract, Name, Text, check_bounds
 
 ColumnType = Literal["number", "integer", "boolean", "string"]
 Scalar = bool | int | float | str
@@ -49,11 +49,7 @@ class Column(Contract):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        numeric = self.type in ("number", "integer")
-        if not numeric and (self.minimum is not None or self.maximum is not None):
-            raise ValueError(f"minimum and maximum do not apply to a {self.type} column")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"minimum {self.minimum:.15g} is above maximum {self.maximum:.15g}")
+        check_bounds(self.type, self.minimum, self.maximum)
         if self.categories is not None and self.type != "string":
             raise ValueError(f"categories do not apply to a {self.type} column")
         if self.categories is not None and len(set(self.categories)) < len(self.categories):

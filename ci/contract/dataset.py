@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from ci.contract.base import Contract, Name, TablePath, Text
+from ci.contract.base import Contract, Name, TablePath, Text, check_bounds
 from ci.errors import MlopsError
 from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
@@ -52,11 +52,7 @@ class DatasetColumn(Contract):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        numeric = self.type in ("number", "integer")
-        if not numeric and (self.minimum is not None or self.maximum is not None):
-            raise ValueError(f"minimum and maximum do not apply to a {self.type} column")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"minimum {self.minimum:.15g} is above maximum {self.maximum:.15g}")
+        check_bounds(self.type, self.minimum, self.maximum)
         if self.categories is not None and self.type != "string":
             raise ValueError(f"categories are for string columns, and this one is {self.type}")
         if self.categories is not None and len(set(self.categories)) < len(self.categories):
