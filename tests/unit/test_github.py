@@ -22,13 +22,13 @@ from ci.github import (
     statuses,
 )
 from ci.github.client import GitHub, GitHubError
-from ci.github.context import Context
 from tests.support.repositories import commit_all, git
 from tests.workflows.standin import Hub, Standin, Token
 from tests.workflows.standin.actions import add_artifact
 from tests.workflows.standin.git_http import new_bare
 from tests.workflows.standin.hub import BOT, now
 from tests.workflows.standin.issues import add_comment
+from tests.workflows.standin.job import job_client
 from tests.workflows.standin.pulls import open_pull
 from tests.workflows.standin.releases import add_asset
 
@@ -65,23 +65,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def github(hub: Hub, tmp_path: Path) -> GitHub:
-    return GitHub(
-        Context(
-            repository=hub.full_name,
-            api_url=hub.url,
-            server_url=hub.url,
-            token="ghs_1.job",  # noqa: S106 (the stand-in's)
-            event={},
-            event_name="push",
-            sha="abc",
-            ref="refs/heads/main",
-            actor="alice",
-            run_id=1,
-            run_attempt=1,
-            workspace=tmp_path,
-            temp=tmp_path,
-        )
-    )
+    return job_client(hub, "ghs_1.job", tmp_path)
 
 
 @pytest.fixture

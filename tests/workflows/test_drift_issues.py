@@ -12,12 +12,12 @@ import pytest
 
 from ci.errors import MlopsError
 from ci.github.client import GitHub
-from ci.github.context import Context
 from ci.monitor.alerts import Signal
 from ci.monitor.issues import DriftRecord, keep_issues, read_drift
 from ci.monitor.measures import Measure
 from tests.workflows.standin import Hub, Standin, Token
 from tests.workflows.standin.hub import BOT
+from tests.workflows.standin.job import job_client
 
 MODELS = ["orders", "visits"]
 OWNERS = dict.fromkeys(MODELS, "@grace")
@@ -33,22 +33,7 @@ def github(tmp_path: Path) -> Iterator[tuple[Hub, GitHub]]:
     hub = Hub(tmp_path)
     with Standin(hub):
         hub.tokens["token"] = Token(BOT, {"contents": "read", "issues": "write"})
-        context = Context(
-            repository=hub.full_name,
-            api_url=hub.url,
-            server_url=hub.url,
-            token="token",  # noqa: S106 (the stand-in's)
-            event={},
-            event_name="schedule",
-            sha="",
-            ref="refs/heads/main",
-            actor=BOT,
-            run_id=7,
-            run_attempt=1,
-            workspace=tmp_path,
-            temp=tmp_path,
-        )
-        yield hub, GitHub(context)
+        yield hub, job_client(hub, "token", tmp_path)
     assert hub.problems == []
 
 
@@ -81,7 +66,7 @@ def test_each_signal_has_its_issue_with_numbers_in_words(github: tuple[Hub, GitH
     assert "its kolmogorov smirnov is 0.31, and the limit is 0.1" in price
     assert "Over the limit: 2 periods" in price
     assert "Checked: version 2." in price
-    assert f"{hub.url}/{hub.full_name}/actions/runs/7#artifacts" in price
+    assert f"{hub.url}/{hub.full_name}/actions/runs/1#artifacts" in price
     assert keep_issues(api, [found], MODELS, OWNERS) == numbers
     assert len(hub.issues) == 2
 

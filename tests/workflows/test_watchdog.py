@@ -11,10 +11,10 @@ import pytest
 from ci.clock.alarm import raise_alarm
 from ci.clock.watchdog import Missed, missed, schedules
 from ci.github.client import GitHub
-from ci.github.context import Context
 from tests.workflows.standin import Hub, Standin, Token
 from tests.workflows.standin.git_http import new_bare
 from tests.workflows.standin.hub import BOT
+from tests.workflows.standin.job import job_client
 from tests.workflows.world import World
 
 SOURCE = Path(__file__).parents[2]
@@ -85,23 +85,7 @@ def _forget(hub: Hub, name: str) -> None:
 
 
 def _github(hub: Hub) -> GitHub:
-    return GitHub(
-        Context(
-            repository=hub.full_name,
-            api_url=hub.url,
-            server_url=hub.url,
-            token="token",  # noqa: S106 (the stand-in's)
-            event={},
-            event_name="schedule",
-            sha="",
-            ref="refs/heads/main",
-            actor=BOT,
-            run_id=1,
-            run_attempt=1,
-            workspace=SOURCE,
-            temp=hub.folder,
-        )
-    )
+    return job_client(hub, "token", SOURCE)
 
 
 def _found(hub: Hub, now: datetime = NOW) -> dict[str, str]:
