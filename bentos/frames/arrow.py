@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bentos.frames.frame import DTYPES, FILLERS, KIND_OF_TYPE, LOWEST_INT32, FrameError
-from bentos.frames.wire import column_head, frame_head, joined
+from bentos.frames.wire import CODES, frame_start, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,21 +28,27 @@ def encode_arrow(columns: Mapping[str, Any], fields: list[Field]) -> bytes:
     what cannot be represented.
     """
     rows = len(columns[fields[0].name])
-    parts: list[bytes] = [frame_head(len(fields), rows)]
-    for name, type_, nullable in fields:
-        parts.extend(_column(name, KIND_OF_TYPE[type_], columns[name], nullable))
+    labels = tuple((name, KIND_OF_TYPE[type_], nullable) for name, type_, nullable in fields)
+    parts = frame_start(labels, rows)
+    parts += [_mask(columns[name]) for name, _, nullable in labels if nullable]
+    for wanted in CODES:
+        for name, kind, nullable in labels:
+            if kind == wanted:
+                parts += _values(name, kind, columns[name], nullable)
     return joined(parts)
 
 
-def _column(name: str, kind: Kind, values: Any, nullable: bool) -> list[bytes]:
+def _mask(values: Any) -> bytes:
+    mask: bytes = values.is_null().to_numpy(zero_copy_only=False).tobytes()
+    return mask
+
+
+def _values(name: str, kind: Kind, values: Any, nullable: bool) -> list[bytes]:
     if values.null_count and not nullable:
         raise FrameError(f"column '{name}' has a missing value, which its contract does not allow")
-    head = [column_head(name, kind, nullable)]
-    if nullable:
-        head.append(values.is_null().to_numpy(zero_copy_only=False).tobytes())
     if values.null_count:
         values = values.fill_null(FILLERS[kind])
-    return head + (_texts(name, values) if kind == "utf8" else [_plain(name, kind, values)])
+    return _texts(name, values) if kind == "utf8" else [_plain(name, kind, values)]
 
 
 def _plain(name: str, kind: Kind, values: Any) -> bytes:

@@ -2,19 +2,24 @@
 
 Little-endian:
 
-    uint32 columns, uint32 rows, then for each column
-      uint8 kind (1 float64, 2 int32, 3 bool, 4 utf8), uint8 1 if a missing mask follows
+    uint32 columns, uint32 rows, uint32 bytes of the schema
+    the schema, for each column
+      uint8 kind (1 float64, 2 int32, 3 bool, 4 utf8), uint8 1 if it has a missing mask
       uint16 bytes of the name, the name in UTF-8
-      the mask, if any: one byte a row, 1 = missing
-      the values: 8, 4 or 1 bytes a row; utf8: uint32 bytes of each text, then all texts joined
+    the masks of those that have one: one byte a row, 1 = missing
+    the values of all float64 columns, then of all int32, bool and utf8 columns: 8, 4 or 1 bytes
+      a row; utf8: uint32 bytes of each text, then all texts joined
 
+A model's schema is the same from call to call, so that both sides read it once; values of one
+kind are one block, since reading each column alone costs R and pandas more than the call.
 The lowest int32 and the character NUL are refused, since R can hold neither.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,29 +43,35 @@ MAX_FRAME_BYTES = 1 << 28
 CODES: Mapping[Kind, int] = {"float64": 1, "int32": 2, "bool": 3, "utf8": 4}
 KINDS: Mapping[int, Kind] = {code: kind for kind, code in CODES.items()}
 
-_FRAME_HEAD = struct.Struct("<II")
+_FRAME_HEAD = struct.Struct("<III")
 _COLUMN_HEAD = struct.Struct("<BBH")
+
+
+class _Label(NamedTuple):
+    """A column as the schema has it."""
+
+    name: str
+    kind: Kind
+    masked: bool
 
 
 def encode(frame: Frame) -> bytes:
     """The frame as bytes; raises FrameError for what cannot be represented."""
-    parts = [frame_head(len(frame.columns), frame.rows)]
-    for name, column in frame.columns.items():
-        parts.extend(_encode_column(name, column))
+    columns = frame.columns
+    labels = tuple(_Label(n, c.kind, c.missing is not None) for n, c in columns.items())
+    parts = frame_start(labels, frame.rows)
+    parts += [_encode_mask(n, c) for n, c in columns.items() if c.missing is not None]
+    for kind in CODES:
+        for name, column in columns.items():
+            if column.kind == kind:
+                parts += _encode_values(name, column)
     return joined(parts)
 
 
-def frame_head(columns: int, rows: int) -> bytes:
-    """The first bytes of a frame."""
-    return _FRAME_HEAD.pack(columns, rows)
-
-
-def column_head(name: str, kind: Kind, has_mask: bool) -> bytes:
-    """The first bytes of a column; raises FrameError for a name that cannot be sent."""
-    label = _encode_text(name, name)
-    if len(label) > 0xFFFF:
-        raise FrameError(f"the column name {name[:40]!r}… is too long")
-    return _COLUMN_HEAD.pack(CODES[kind], has_mask, len(label)) + label
+def frame_start(labels: tuple[tuple[str, Kind, bool], ...], rows: int) -> list[bytes]:
+    """What comes before masks and values: each label is a name, a kind, whether it has a mask."""
+    schema = encode_schema(labels)
+    return [_FRAME_HEAD.pack(len(labels), rows, len(schema)), schema]
 
 
 def joined(parts: list[bytes]) -> bytes:
@@ -70,21 +81,34 @@ def joined(parts: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _encode_column(name: str, column: Column) -> list[bytes]:
-    parts = [column_head(name, column.kind, column.missing is not None)]
-    if column.missing is not None:
-        if column.missing.shape != column.values.shape:
-            raise FrameError(f"column '{name}': the missing mask has another length")
-        parts.append(column.missing.astype(np.bool_).tobytes())
+@lru_cache(maxsize=64)
+def encode_schema(labels: tuple[tuple[str, Kind, bool], ...]) -> bytes:
+    """The schema of columns, each with its name, kind and whether it has a mask."""
+    parts = []
+    for name, kind, masked in labels:
+        text = _encode_text(name, name)
+        if len(text) > 0xFFFF:
+            raise FrameError(f"the column name {name[:40]!r}… is too long")
+        parts.append(_COLUMN_HEAD.pack(CODES[kind], masked, len(text)) + text)
+    return b"".join(parts)
+
+
+def _encode_mask(name: str, column: Column) -> bytes:
+    missing = column.missing
+    if missing is None or missing.shape != column.values.shape:
+        raise FrameError(f"column '{name}': the missing mask has another length")
+    return missing.astype(np.bool_).tobytes()
+
+
+def _encode_values(name: str, column: Column) -> list[bytes]:
     if column.kind == "utf8":
-        return parts + _encode_texts(name, column)
+        return _encode_texts(name, column)
     values = np.asarray(column.values, DTYPES[column.kind])
     if column.missing is not None and column.missing.any():
         values = np.where(column.missing, DTYPES[column.kind].type(FILLERS[column.kind]), values)
     if column.kind == "int32" and (values == LOWEST_INT32).any():
         raise FrameError(f"column '{name}' holds {LOWEST_INT32}, which R cannot represent")
-    parts.append(values.tobytes())
-    return parts
+    return [values.tobytes()]
 
 
 def _encode_texts(name: str, column: Column) -> list[bytes]:
@@ -112,18 +136,34 @@ def decode(data: bytes | bytearray | memoryview) -> Frame:
     Memory is bounded by the length of `data`: a size that it declares is checked before use.
     """
     reader = _Reader(data)
-    width, rows = _FRAME_HEAD.unpack(reader.take(_FRAME_HEAD.size))
+    width, rows, size = _FRAME_HEAD.unpack(reader.take(_FRAME_HEAD.size))
+    schema = decode_schema(bytes(reader.take(size)))
+    if len(schema) != width:
+        raise FrameError(f"the frame declares {width} columns and describes {len(schema)}")
     if rows and not width:
         raise FrameError("the frame declares rows but no columns")
-    columns: dict[str, Column] = {}
-    for _ in range(width):
-        name, column = _decode_column(reader, rows)
-        if name in columns:
-            raise FrameError(f"the frame holds the column '{name}' twice")
-        columns[name] = column
+    masks = {label.name: reader.flags(rows) for label in schema if label.masked}
+    values = _decode_blocks(reader, schema, rows)
     if reader.left:
         raise FrameError(f"the frame is followed by {reader.left} stray bytes")
-    return Frame(columns)
+    return Frame(
+        {name: Column(kind, values[name], masks.get(name)) for name, kind, _ in schema}
+    )
+
+
+@lru_cache(maxsize=64)
+def decode_schema(data: bytes) -> tuple[_Label, ...]:
+    """The columns that a schema describes."""
+    reader = _Reader(data)
+    labels: list[_Label] = []
+    while reader.left:
+        code, masked, name_bytes = _COLUMN_HEAD.unpack(reader.take(_COLUMN_HEAD.size))
+        if code not in KINDS or masked > 1:
+            raise FrameError(f"the frame holds a column of unknown kind {code}, mask {masked}")
+        labels.append(_Label(_decode_text(reader.take(name_bytes)), KINDS[code], bool(masked)))
+    if len({label.name for label in labels}) < len(labels):
+        raise FrameError("the frame holds two columns of one name")
+    return tuple(labels)
 
 
 class _Reader:
@@ -154,22 +194,19 @@ class _Reader:
         return flags.view(np.bool_)
 
 
-def _decode_column(reader: _Reader, rows: int) -> tuple[str, Column]:
-    code, has_mask, name_bytes = _COLUMN_HEAD.unpack(reader.take(_COLUMN_HEAD.size))
-    if code not in KINDS or has_mask > 1:
-        raise FrameError(f"the frame holds a column of unknown kind {code}, mask {has_mask}")
-    kind = KINDS[code]
-    name = _decode_text(reader.take(name_bytes))
-    missing = reader.flags(rows) if has_mask else None
-    return name, Column(kind, _decode_values(reader, kind, rows), missing)
-
-
-def _decode_values(reader: _Reader, kind: Kind, rows: int) -> Array:
-    if kind == "utf8":
-        return _decode_texts(reader, rows)
-    if kind == "bool":
-        return reader.flags(rows)
-    return reader.array(DTYPES[kind], rows)
+def _decode_blocks(reader: _Reader, schema: tuple[_Label, ...], rows: int) -> dict[str, Array]:
+    values: dict[str, Array] = {}
+    for kind in CODES:
+        names = [label.name for label in schema if label.kind == kind]
+        if not names:
+            continue
+        if kind == "utf8":
+            values.update((name, _decode_texts(reader, rows)) for name in names)
+            continue
+        count = rows * len(names)
+        block = reader.flags(count) if kind == "bool" else reader.array(DTYPES[kind], count)
+        values.update(zip(names, block.reshape(len(names), rows), strict=True))
+    return values
 
 
 def _decode_texts(reader: _Reader, rows: int) -> Array:

@@ -17,42 +17,74 @@ local({
 
   read_integers <- function(con, n) readBin(con, "integer", n, endian = "little")
 
-  read_text <- function(con, n) {
-    text <- rawToChar(readBin(con, "raw", n))
+  read_raw <- function(con, n) readBin(con, "raw", n)
+
+  as_text <- function(bytes) {
+    text <- rawToChar(bytes)
     Encoding(text) <- "UTF-8"
     text
   }
 
+  # The schema of the last call: the same bytes mean the same columns.
+  known <- new.env()
+
+  schema_of <- function(bytes) {
+    if (!identical(known$bytes, bytes)) {
+      labels <- parse_schema(bytes)
+      known$names <- vapply(labels, `[[`, "", "name")
+      known$masked <- which(vapply(labels, `[[`, TRUE, "masked"))
+      known$kinds <- vapply(labels, `[[`, 1L, "kind")
+      known$blocks <- split(seq_along(labels), known$kinds)
+      known$bytes <- bytes
+    }
+    known
+  }
+
+  parse_schema <- function(bytes) {
+    labels <- list()
+    read <- 0L
+    while (read < length(bytes)) {
+      head <- as.integer(bytes[read + 1:4])
+      size <- head[3L] + 256L * head[4L]
+      name <- as_text(bytes[read + 4L + seq_len(size)])
+      labels <- c(labels, list(list(kind = head[1L], masked = head[2L] == 1L, name = name)))
+      read <- read + 4L + size
+    }
+    labels
+  }
+
   read_texts <- function(con, rows) {
     sizes <- read_integers(con, rows)
-    texts <- readChar(readBin(con, "raw", sum(sizes)), sizes, useBytes = TRUE)
+    texts <- readChar(read_raw(con, sum(sizes)), sizes, useBytes = TRUE)
     Encoding(texts) <- "UTF-8"
     texts
   }
 
-  read_column <- function(con, rows) {
-    head <- as.integer(readBin(con, "raw", 4L))
-    name <- read_text(con, head[3L] + 256L * head[4L])
-    missing <- if (head[2L]) as.logical(readBin(con, "raw", rows)) else NULL
-    values <- switch(kinds[head[1L]],
-      float64 = readBin(con, "double", rows, endian = "little"),
-      int32 = read_integers(con, rows),
-      bool = as.logical(readBin(con, "raw", rows)),
-      utf8 = read_texts(con, rows)
+  # The columns of one kind, which lie side by side.
+  read_block <- function(con, kind, columns, rows) {
+    if (kind == 4L) return(lapply(seq_len(columns), function(i) read_texts(con, rows)))
+    values <- switch(kind,
+      readBin(con, "double", rows * columns, endian = "little"),
+      read_integers(con, rows * columns),
+      as.logical(read_raw(con, rows * columns))
     )
-    if (!is.null(missing)) values[missing] <- NA
-    list(name = name, values = values)
+    if (rows == 1L) return(as.list(values))
+    lapply(seq_len(columns), function(i) values[seq.int((i - 1L) * rows + 1L, length.out = rows)])
   }
 
   read_frame <- function(con) {
-    size <- read_integers(con, 2L)
-    columns <- lapply(seq_len(size[1L]), function(i) read_column(con, size[2L]))
-    structure(
-      lapply(columns, `[[`, "values"),
-      names = vapply(columns, `[[`, "", "name"),
-      row.names = .set_row_names(size[2L]),
-      class = "data.frame"
-    )
+    size <- read_integers(con, 3L)
+    rows <- size[2L]
+    schema <- schema_of(read_raw(con, size[3L]))
+    missing <- lapply(schema$masked, function(i) as.logical(read_raw(con, rows)))
+    columns <- vector("list", size[1L])
+    for (own in schema$blocks) {
+      columns[own] <- read_block(con, schema$kinds[own[1L]], length(own), rows)
+    }
+    for (i in seq_along(missing)) {
+      if (any(missing[[i]])) columns[[schema$masked[i]]][missing[[i]]] <- NA
+    }
+    structure(columns, names = schema$names, row.names = .set_row_names(rows), class = "data.frame")
   }
 
   bytes_of <- function(integers, size = 4L) writeBin(as.integer(integers), raw(), size, "little")
@@ -73,10 +105,11 @@ local({
     missing <- anyNA(values)
     if (missing) missing <- if (kind == 1L) is.na(values) & !is.nan(values) else is.na(values)
     label <- charToRaw(enc2utf8(name))
-    c(
-      list(as.raw(c(kind, any(missing))), bytes_of(length(label), 2L), label),
-      if (any(missing)) list(as.raw(missing)),
-      value_bytes(values, missing)
+    list(
+      kind = kind,
+      label = c(as.raw(c(kind, any(missing))), bytes_of(length(label), 2L), label),
+      mask = if (any(missing)) as.raw(missing),
+      values = value_bytes(values, missing)
     )
   }
 
@@ -94,12 +127,23 @@ local({
     list(bytes_of(nchar(texts, "bytes")), charToRaw(paste(texts, collapse = "")))
   }
 
+  unnamed_doubles <- as.raw(c(1L, 0L, 0L, 0L))
+
   frame_bytes <- function(result) {
+    # What most models return takes a quarter of the time that columns of any kind take.
+    if (is.double(result) && is.null(attributes(result)) && !anyNA(result)) {
+      head <- c(bytes_of(c(1L, length(result), length(unnamed_doubles))), unnamed_doubles)
+      return(list(head, writeBin(result, raw(), endian = "little")))
+    }
     columns <- if (is.data.frame(result)) as.list(result) else list(result)
     names <- if (is.data.frame(result)) names(result) else ""
     rows <- if (length(columns)) length(columns[[1L]]) else 0L
     encoded <- Map(column_bytes, names, columns, USE.NAMES = FALSE)
-    c(list(bytes_of(c(length(columns), rows))), unlist(encoded, recursive = FALSE))
+    schema <- unlist(lapply(encoded, `[[`, "label"))
+    sorted <- encoded[order(vapply(encoded, `[[`, 1L, "kind"))]
+    values <- unlist(lapply(sorted, `[[`, "values"), recursive = FALSE)
+    head <- bytes_of(c(length(columns), rows, length(schema)))
+    c(list(c(head, schema)), Filter(length, lapply(encoded, `[[`, "mask")), values)
   }
 
   send <- function(kind, number, parts) {

@@ -41,20 +41,26 @@ function with_missing(values::Vector{T}, mask) where {T}
     return result
 end
 
-function read_column(io, rows)
+# Kind, whether it has a mask, and name.
+function read_label(io)
     kind = read(io, UInt8)
-    has_mask = read(io, UInt8) != 0
-    name = Symbol(read_text(io, read(io, UInt16)))
-    mask = has_mask ? read_values(io, UInt8, rows) : UInt8[]
-    values = read_kind(io, kind, rows)
-    return name, has_mask ? with_missing(values, mask) : values
+    masked = read(io, UInt8) != 0
+    return (kind, masked, Symbol(read_text(io, read(io, UInt16))))
 end
 
-function read_frame(io)
-    width = Int(read(io, UInt32))
-    rows = Int(read(io, UInt32))
-    columns = Any[read_column(io, rows) for _ in 1:width]
-    return NamedTuple{Tuple(first.(columns))}(Tuple(last.(columns)))
+function read_frame(body)
+    io = IOBuffer(body)
+    width, rows = Int(read(io, UInt32)), Int(read(io, UInt32))
+    read(io, UInt32)
+    labels = [read_label(io) for _ in 1:width]
+    masks = [masked ? read_values(io, UInt8, rows) : UInt8[] for (_, masked, _) in labels]
+    columns = Vector{Any}(undef, width)
+    for kind in 1:4, place in 1:width
+        labels[place][1] == kind || continue
+        values = read_kind(io, kind, rows)
+        columns[place] = labels[place][2] ? with_missing(values, masks[place]) : values
+    end
+    return NamedTuple{Tuple(last.(labels))}(Tuple(columns))
 end
 
 filled(values, filler) = collect(typeof(filler), coalesce.(values, filler))
@@ -87,17 +93,17 @@ function write_values(io, values)
     error("predict_rows returned values of type $type, which are no numbers, booleans or texts")
 end
 
-function write_column(io, name, values)
+# Kind, label, mask and values of a column, as bytes.
+function column_bytes(name, values)
     values isa AbstractVector || error("predict_rows returned a $(typeof(values)), no vector")
     isconcretetype(nonmissingtype(eltype(values))) || (values = identity.(values))
-    missing_values = Missing <: eltype(values) && any(ismissing, values)
-    body = IOBuffer()
+    masked = Missing <: eltype(values) && any(ismissing, values)
+    body, label = IOBuffer(), IOBuffer()
     kind = write_values(body, values)
-    label = string(name)
-    write(io, kind, UInt8(missing_values), UInt16(ncodeunits(label)), label)
-    missing_values && write(io, UInt8[ismissing(value) for value in values])
-    write(io, take!(body))
-    return nothing
+    text = string(name)
+    write(label, kind, UInt8(masked), UInt16(ncodeunits(text)), text)
+    mask = masked ? UInt8[ismissing(value) for value in values] : UInt8[]
+    return (kind = kind, label = take!(label), mask = mask, values = take!(body))
 end
 
 columns_of(result::NamedTuple) = pairs(result)
@@ -109,10 +115,16 @@ function frame_bytes(result)
     columns = columns_of(result)
     sizes = unique(length(values) for (_, values) in columns)
     length(sizes) > 1 && error("predict_rows returned columns of different lengths: $sizes")
+    encoded = [column_bytes(name, values) for (name, values) in columns]
+    schema = reduce(vcat, (column.label for column in encoded); init = UInt8[])
     io = IOBuffer()
-    write(io, UInt32(length(columns)), UInt32(isempty(sizes) ? 0 : sizes[1]))
-    for (name, values) in columns
-        write_column(io, name, values)
+    rows = isempty(sizes) ? 0 : sizes[1]
+    write(io, UInt32(length(columns)), UInt32(rows), UInt32(length(schema)), schema)
+    for column in encoded
+        write(io, column.mask)
+    end
+    for column in sort(encoded; by = column -> column.kind)
+        write(io, column.values)
     end
     io.size > LARGEST_FRAME && error("the result is larger than a frame may be")
     return take!(io)
@@ -186,8 +198,8 @@ function serve(model, folder)
     while !eof(REQUESTS)
         read_values(REQUESTS, UInt8, 4)
         number = read(REQUESTS, UInt32)
-        read(REQUESTS, UInt32)
-        answer(model, number, read_frame(REQUESTS), folder)
+        body = read_values(REQUESTS, UInt8, read(REQUESTS, UInt32))
+        answer(model, number, read_frame(body), folder)
     end
 end
 

@@ -23,19 +23,29 @@ if TYPE_CHECKING:
 
 HEAD = struct.Struct("<4sII")
 REQUESTS, REPLIES = 3, 4
+CHUNK_BYTES = 1 << 16
 FUNCTIONS = ("load_model", "predict")
 
 
-def read_exactly(size: int) -> bytes:
-    """Bytes from the supervisor; ends the process when it has gone."""
-    parts = []
-    while size:
-        data = os.read(REQUESTS, size)
-        if not data:
-            os._exit(0)
-        parts.append(data)
-        size -= len(data)
-    return b"".join(parts)
+def receive() -> tuple[int, memoryview]:
+    """Number and body of the next call, which comes alone; ends the process when nobody calls."""
+    first = read_some(CHUNK_BYTES)
+    while len(first) < HEAD.size:
+        first += read_some(CHUNK_BYTES)
+    _, number, size = HEAD.unpack_from(first)
+    parts, left = [first], HEAD.size + size - len(first)
+    while left:
+        parts.append(read_some(left))
+        left -= len(parts[-1])
+    return number, memoryview(b"".join(parts))[HEAD.size :]
+
+
+def read_some(most: int) -> bytes:
+    """Bytes from the supervisor."""
+    data = os.read(REQUESTS, most)
+    if not data:
+        os._exit(0)
+    return data
 
 
 def send(kind: bytes, number: int, body: bytes) -> None:
@@ -80,7 +90,7 @@ def to_frame(result: Any) -> Frame:
     return Frame({"": column_from_any(result)})
 
 
-def answer(module: ModuleType, model: Any, request: bytes) -> bytes:
+def answer(module: ModuleType, model: Any, request: memoryview) -> bytes:
     """The reply's frame for a request's frame."""
     rows = to_pandas(decode(request))
     return encode(to_frame(module.predict(model, rows)))
@@ -102,8 +112,7 @@ def main() -> None:
         return
     send(b"OPEN", 0, b"")
     while True:
-        _, number, size = HEAD.unpack(read_exactly(HEAD.size))
-        request = read_exactly(size)
+        number, request = receive()
         try:
             kind, body = b"DONE", answer(module, model, request)
         except Exception as error:

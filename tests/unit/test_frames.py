@@ -131,21 +131,28 @@ def test_random_bytes_give_a_frame_or_a_frame_error(data: bytes) -> None:
     assert decode(encode(frame)).names == frame.names
 
 
-COLUMN = struct.pack("<BBH", 1, 0, 1) + b"x"
+def column(kind: int = 1, mask: int = 0, name: bytes = b"x") -> bytes:
+    return struct.pack("<BBH", kind, mask, len(name)) + name
+
+
+def frame_of(width: int, rows: int, schema: bytes, rest: bytes = b"") -> bytes:
+    return struct.pack("<III", width, rows, len(schema)) + schema + rest
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        struct.pack("<II", 0, 5),
-        struct.pack("<II", 1, 2**32 - 1) + COLUMN,
-        struct.pack("<II", 2**32 - 1, 0),
-        struct.pack("<II", 1, 1) + struct.pack("<BBH", 4, 0, 0) + struct.pack("<I", 2**32 - 1),
-        struct.pack("<II", 1, 0) + struct.pack("<BBH", 5, 0, 0),
-        struct.pack("<II", 1, 0) + struct.pack("<BBH", 1, 2, 0),
-        struct.pack("<II", 1, 1) + struct.pack("<BBH", 3, 0, 0) + b"\2",
-        struct.pack("<II", 1, 0) + struct.pack("<BBH", 1, 0, 1) + b"\xff",
-        struct.pack("<II", 2, 0) + COLUMN + COLUMN,
+        frame_of(0, 5, b""),
+        frame_of(1, 2**32 - 1, column()),
+        frame_of(2**32 - 1, 0, b""),
+        frame_of(2, 0, column()),
+        struct.pack("<III", 1, 0, 2**32 - 1) + column(),
+        frame_of(1, 1, column(4), struct.pack("<I", 2**32 - 1)),
+        frame_of(1, 0, column(5)),
+        frame_of(1, 0, column(mask=2)),
+        frame_of(1, 1, column(3), b"\2"),
+        frame_of(1, 0, column(name=b"\xff")),
+        frame_of(2, 0, column() + column()),
     ],
 )
 def test_a_frame_that_lies_about_itself_is_refused(data: bytes) -> None:
@@ -158,7 +165,7 @@ def test_a_declared_size_takes_no_memory() -> None:
     script = (
         "import resource, struct; from bentos.frames import decode, FrameError\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))\n"
-        "data = struct.pack('<IIBBH', 1, 2**32 - 1, 1, 1, 0) + bytes(1000)\n"
+        "data = struct.pack('<IIIBBH', 1, 2**32 - 1, 4, 1, 1, 0) + bytes(1000)\n"
         "try: decode(data)\n"
         "except FrameError: print('refused')\n"
     )
