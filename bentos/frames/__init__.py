@@ -3,7 +3,7 @@
 Importing this needs numpy only; `from_pandas` and `to_pandas` import pandas when called.
 """
 
-from bentos.frames.frame import Column, ContractType, Field, Frame, FrameError, Kind
+from bentos.frames.frame import Column, ContractType, Field, Frame, FrameError, Kind, concatenate
 from bentos.frames.rows import column_from_values, from_rows
 from bentos.frames.tables import column_from_any, from_pandas, to_pandas
 from bentos.frames.wire import MAX_FRAME_BYTES, decode, encode
@@ -18,6 +18,7 @@ __all__ = [
     "Kind",
     "column_from_any",
     "column_from_values",
+    "concatenate",
     "decode",
     "encode",
     "from_pandas",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Kind = Literal["float64", "int32", "bool", "utf8"]
 ContractType = Literal["number", "integer", "boolean", "string"]
@@ -109,3 +109,23 @@ class Frame:
                 for name, column in self.columns.items()
             }
         )
+
+
+def concatenate(frames: Sequence[Frame]) -> Frame:
+    """The rows of all `frames`, which have the same columns, one after the other."""
+    if len(frames) == 1:
+        return frames[0]
+    return Frame(
+        {name: _joined([each.columns[name] for each in frames]) for name in frames[0].names}
+    )
+
+
+def _joined(columns: Sequence[Column]) -> Column:
+    missing = None
+    if any(column.missing is not None for column in columns):
+        missing = np.concatenate([_mask(column) for column in columns])
+    return Column(columns[0].kind, np.concatenate([each.values for each in columns]), missing)
+
+
+def _mask(column: Column) -> Mask:
+    return np.zeros(len(column), np.bool_) if column.missing is None else column.missing

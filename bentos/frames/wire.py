@@ -146,9 +146,7 @@ def decode(data: bytes | bytearray | memoryview) -> Frame:
     values = _decode_blocks(reader, schema, rows)
     if reader.left:
         raise FrameError(f"the frame is followed by {reader.left} stray bytes")
-    return Frame(
-        {name: Column(kind, values[name], masks.get(name)) for name, kind, _ in schema}
-    )
+    return Frame({name: Column(kind, values[name], masks.get(name)) for name, kind, _ in schema})
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from bentos.runners.process import BadReply, Worker, WorkerDied, WorkerLate
 from bentos.runners.scratch import Scratch, remove_abandoned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bentos.runners.languages import Language
@@ -50,6 +51,7 @@ class Crew:
         self._open = False
         self._starts = 0
         self._keeper: threading.Thread | None = None
+        self._watchers: list[Callable[[], None]] = []
 
     @property
     def restarts(self) -> int:
@@ -83,7 +85,7 @@ class Crew:
             self._open = False
             for worker in self._ready | self._starting:
                 worker.kill()
-            self._changed.notify_all()
+            self._tell()
         if self._keeper is not None:
             self._keeper.join()
 
@@ -119,6 +121,38 @@ class Crew:
                 if left <= 0 or not self._changed.wait(left):
                     raise self._nobody_free()
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called, in any thread, when a worker is ready or none can be."""
+        with self._changed:
+            self._watchers.append(changed)
+
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        for changed in self._watchers:
+            changed()
+
+    def try_check_out(self) -> Worker | None:
+        """An idle worker, to be given back, or None while all are busy or starting.
+
+        Raises NoWorkerError where none will come.
+        """
+        with self._changed:
+            if not self._open:
+                raise NoWorkerError("The model's workers have been stopped.")
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.running():
+                    return worker
+                self._drop(worker)
+            if self._failure and not self._ready and not self._starting:
+                raise NoWorkerError(f"No worker lives: {self._failure.message}")
+            return None
+
+    def nobody_free(self) -> RunnerError:
+        """Why a call that waited in vain was not answered."""
+        with self._changed:
+            return self._nobody_free()
+
     def _nobody_free(self) -> RunnerError:
         if self._ready:
             return DeadlineError("All workers were busy for the whole time limit.")
@@ -147,7 +181,7 @@ class Crew:
             self._bury_dead()
             with self._changed:
                 self._failure = failure
-                self._changed.notify_all()
+                self._tell()
                 if failure is None:
                     pause = FIRST_PAUSE_SECONDS
                     self._changed.wait_for(lambda: self._dead or not self._open, CHECK_SECONDS)
@@ -211,7 +245,7 @@ class Crew:
             else:
                 self._ready.add(worker)
                 self._idle.append(worker)
-                self._changed.notify_all()
+                self._tell()
         return failure
 
     def _load_failure(self, worker: Worker, deadline: float) -> RunnerError | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bentos.frames import Field, Frame, FrameError, decode, encode
+from bentos.runners.calls import Calls, died_twice, too_late
 from bentos.runners.crew import Crew, one_line
-from bentos.runners.errors import DeadlineError, ModelError, NoWorkerError
+from bentos.runners.errors import ModelError, NoWorkerError
 from bentos.runners.languages import LANGUAGES
 from bentos.runners.process import BadReply, Worker, WorkerDied, WorkerLate
 from bentos.runners.results import empty_result, validated_result
@@ -59,7 +59,7 @@ class RunnerPool:
             None if log is None else Path(log).resolve(),
             memory_bytes,
         )
-        self._threads: ThreadPoolExecutor | None = None
+        self._calls: Calls | None = None
 
     def start(self) -> None:
         """Start the workers and load the model in each.
@@ -67,13 +67,10 @@ class RunnerPool:
         Raises MissingToolchainError or ModelLoadError; nothing is left running then.
         """
         self._crew.start()
-        self._threads = ThreadPoolExecutor(self._workers, "runner-call")
 
     def close(self) -> None:
         """Kill the workers and remove what they left; calls under way end with NoWorkerError."""
         self._crew.close()
-        if self._threads is not None:
-            self._threads.shutdown()
 
     def __enter__(self) -> Self:
         self.start()
@@ -131,10 +128,19 @@ class RunnerPool:
         return self._call(request, rows, time.monotonic() + self.timeout_seconds)
 
     async def predict_async(self, frame: Frame) -> Frame:
-        """As `predict`, for an event loop."""
-        deadline = time.monotonic() + self.timeout_seconds
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._predict_until, frame, deadline)
+        """As `predict`, in an event loop; rows of callers that wait go to a worker together."""
+        if not frame.rows:
+            return empty_result(self.outputs)
+        return await self._calls_here().predict(frame, self.timeout_seconds)
+
+    def waiting(self) -> int:
+        """How many calls of the event loop wait for a worker."""
+        return len(self._calls) if self._calls else 0
+
+    def _calls_here(self) -> Calls:
+        if self._calls is None or self._calls.loop is not asyncio.get_running_loop():
+            self._calls = Calls(self._crew, self.language, self.outputs)
+        return self._calls
 
     def _predict_until(self, frame: Frame, deadline: float) -> Frame:
         if not frame.rows:
@@ -150,10 +156,7 @@ class RunnerPool:
                 continue
             finally:
                 self._crew.check_in(worker)
-        raise NoWorkerError(
-            f"The {self.language.title} process died while it answered, and so did its "
-            f"replacement{self._crew.see_log()}."
-        )
+        raise died_twice(self.language.title, self._crew.see_log())
 
     def _exchange(self, worker: Worker, request: bytes, rows: int, deadline: float) -> Frame:
         """One call; unless the worker answered it intelligibly, it is killed."""
@@ -163,7 +166,7 @@ class RunnerPool:
             result = decode(reply.body) if reply.kind == b"DONE" else None
             answered = True
         except WorkerLate as error:
-            raise DeadlineError("The model did not answer within its time limit.") from error
+            raise too_late() from error
         except (BadReply, FrameError) as error:
             raise NoWorkerError(f"The worker sent an unreadable reply: {error}.") from error
         finally:

@@ -26,6 +26,7 @@ HEAD = struct.Struct("<4sII")
 REPLY_KINDS = (b"OPEN", b"DONE", b"FAIL")
 LAUNCHER = Path(__file__).resolve().parent / "launch.py"
 CHUNK_BYTES = 1 << 16
+LARGE_CHUNK_BYTES = 1 << 20
 PIPE_BYTES = 1 << 20
 
 
@@ -45,7 +46,7 @@ class Reply(NamedTuple):
     """What a worker sent: the kind of message and its body."""
 
     kind: bytes
-    body: bytes | bytearray
+    body: bytearray
 
 
 class Worker:
@@ -57,9 +58,10 @@ class Worker:
         self.scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=scratch))
         self.killed = False
         self._calls = 0
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
-        for fd in (self._in, self._out):
+        self._received = bytearray()
+        theirs_in, self.requests = os.pipe()
+        self.replies, theirs_out = os.pipe()
+        for fd in (self.replies, self.requests):
             os.set_blocking(fd, False)
             _widen(fd)
         launch = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
@@ -78,9 +80,9 @@ class Worker:
             os.close(theirs_in)
             os.close(theirs_out)
         self._readable = select.poll()
-        self._readable.register(self._in, select.POLLIN)
+        self._readable.register(self.replies, select.POLLIN)
         self._writable = select.poll()
-        self._writable.register(self._out, select.POLLOUT)
+        self._writable.register(self.requests, select.POLLOUT)
 
     @property
     def pid(self) -> int:
@@ -97,54 +99,55 @@ class Worker:
 
         Raises WorkerDied, WorkerLate or BadReply; the worker must then be killed.
         """
-        self._calls += 1
-        self._send(HEAD.pack(b"CALL", self._calls, len(body)) + body, deadline)
-        return self.receive(deadline)
-
-    def _send(self, data: bytes, deadline: float) -> None:
-        left = memoryview(data)
+        left = self.begin(body)
         while left:
-            try:
-                left = left[os.write(self._out, left) :]
-            except BlockingIOError:
-                _wait(self._writable, deadline)
-            except BrokenPipeError as error:
-                raise WorkerDied from error
+            _wait(self._writable, deadline)
+            left = self.send(left)
+        return self.receive(deadline)
 
     def receive(self, deadline: float) -> Reply:
         """The next message; raises as `call` does."""
-        first = self._read(CHUNK_BYTES, deadline)
-        while len(first) < HEAD.size:
-            first += self._read(CHUNK_BYTES, deadline)
-        kind, number, length = HEAD.unpack_from(first)
-        if kind not in REPLY_KINDS or number != self._calls or length > MAX_FRAME_BYTES:
-            raise BadReply(f"{kind!r}, call {number}, {length} bytes")
-        body = first[HEAD.size :]
-        if len(body) > length:
-            raise BadReply("stray bytes after the reply")
-        if len(body) == length:
-            return Reply(kind, body)
-        return Reply(kind, self._read_rest(body, length, deadline))
+        while True:
+            _wait(self._readable, deadline)
+            reply = self.take()
+            if reply is not None:
+                return reply
 
-    def _read_rest(self, start: bytes, length: int, deadline: float) -> bytearray:
-        body = bytearray(length)
-        body[: len(start)] = start
-        filled = len(start)
-        with memoryview(body) as view:
-            while filled < length:
-                _wait(self._readable, deadline)
-                count = os.readv(self._in, [view[filled:]])
-                if not count:
-                    raise WorkerDied
-                filled += count
-        return body
+    def begin(self, body: bytes) -> memoryview:
+        """Begin a call; returns what the pipe does not take yet. Raises WorkerDied."""
+        self._calls += 1
+        return self.send(memoryview(HEAD.pack(b"CALL", self._calls, len(body)) + body))
 
-    def _read(self, size: int, deadline: float) -> bytes:
-        _wait(self._readable, deadline)
-        data = os.read(self._in, size)
+    def send(self, left: memoryview) -> memoryview:
+        """Send what the pipe takes and return the rest. Raises WorkerDied."""
+        try:
+            return left[os.write(self.requests, left) :]
+        except BlockingIOError:
+            return left
+        except BrokenPipeError as error:
+            raise WorkerDied from error
+
+    def take(self) -> Reply | None:
+        """Read what is there: the reply once it is whole. Raises WorkerDied or BadReply."""
+        try:
+            data = os.read(self.replies, LARGE_CHUNK_BYTES if self._received else CHUNK_BYTES)
+        except BlockingIOError:
+            return None
         if not data:
             raise WorkerDied
-        return data
+        self._received += data
+        if len(self._received) < HEAD.size:
+            return None
+        kind, number, length = HEAD.unpack_from(self._received)
+        if kind not in REPLY_KINDS or number != self._calls or length > MAX_FRAME_BYTES:
+            raise BadReply(f"{kind!r}, call {number}, {length} bytes")
+        if len(self._received) < HEAD.size + length:
+            return None
+        body, self._received = self._received, bytearray()
+        del body[: HEAD.size]
+        if len(body) > length:
+            raise BadReply("stray bytes after the reply")
+        return Reply(kind, body)
 
     def kill(self) -> None:
         """Kill the whole process group, at once."""
@@ -158,8 +161,8 @@ class Worker:
         self._release()
 
     def _release(self) -> None:
-        os.close(self._in)
-        os.close(self._out)
+        os.close(self.replies)
+        os.close(self.requests)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
