@@ -1,7 +1,7 @@
 """The HTTP side of a model: a bare ASGI application, wrapped around BentoML's own.
 
-It answers every request itself but `/livez` and `/metrics`, so that none of BentoML's middlewares
-lies on the path of a prediction and every error has the one shape.
+It answers every request itself but `/livez`, so that none of BentoML's middlewares lies on the path
+of a prediction and every error has the one shape.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 from bentos import pages
 from bentos.answers import Answer, RequestError, error_answer, json_answer
 from bentos.body import DisconnectedError, read_body
-from bentos.metrics import Metrics
+from bentos.metrics import Metrics, exposition
 from bentos.model import no_worker
 from bentos.openapi import document
 from bentos.rows import RowsError, check_rows
@@ -71,9 +71,7 @@ class Application:
             await self._inner(scope, receive, send)
             return
         path = scope["path"]
-        if path == "/metrics":
-            self._metrics.workers(self._model.alive(), self._model.restarts)
-        if path in {"/livez", "/metrics"} and scope["method"] in READING:
+        if path == "/livez" and scope["method"] in READING:
             await self._inner(scope, receive, send)
             return
         try:
@@ -95,7 +93,9 @@ class Application:
             _check_method(path, scope["method"])
             if path == "/predict":
                 return await self._predict(scope, receive)
-            return self._ready() if path == "/readyz" else self._fixed[path]
+            if path == "/readyz":
+                return self._ready()
+            return self._measured() if path == "/metrics" else self._fixed[path]
         except RequestError as error:
             return error_answer(error)
         except DisconnectedError:
@@ -105,6 +105,10 @@ class Application:
             return error_answer(
                 RequestError("internal_error", "The service failed; its log says how.")
             )
+
+    def _measured(self) -> Answer:
+        self._metrics.workers(self._model.alive(), self._model.restarts)
+        return Answer(200, exposition(), b"text/plain; version=0.0.4; charset=utf-8")
 
     def _ready(self) -> Answer:
         workers = self._model.alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ class Metrics:
 
     def __init__(self, bundle: Bundle) -> None:
         # Only now: prometheus_client reads PROMETHEUS_MULTIPROC_DIR when it is imported.
-        from prometheus_client import Counter, Gauge, Histogram
+        from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         version = "candidate" if bundle.version is None else str(bundle.version)
         self._labels = (bundle.name, version, bundle.language)
         self._requests = Counter(
@@ -59,3 +61,14 @@ class Metrics:
         self._workers.set(alive)
         self._restarts.inc(restarts - self._seen_restarts)
         self._seen_restarts = restarts
+
+
+def exposition() -> bytes:
+    """All metrics as Prometheus reads them; of all processes where `bentoml serve` has several."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess
+
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

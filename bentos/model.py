@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bentos.answers import RequestError
+from bentos.bundle import read_bundle
 from bentos.frames import Field, Frame, FrameError, column_from_values
 from bentos.runners import (
     DeadlineError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from bentos.bundle import Bundle
 
+DIRECTORY = Path(__file__).resolve().parents[1]
 RETRY_AFTER = ((b"retry-after", b"1"),)
 logger = logging.getLogger("bentoml.model")
 
@@ -34,6 +37,7 @@ class ServedModel:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.failure: str | None = "The model is being loaded."
+        self._begun: Future[None] | None = None
         limits = bundle.limits
         self._pool = RunnerPool(
             bundle.language,
@@ -48,8 +52,10 @@ class ServedModel:
     def begin(self) -> None:
         """Start the workers and have each predict the contract's example once, in a thread.
 
-        A worker loads its model while BentoML is imported.
+        A worker loads its model while BentoML is imported. Does nothing the second time.
         """
+        if self._begun is not None:
+            return
         columns = {name: [value] for name, value in self.bundle.example_row().items()}
         example = to_frame(self.bundle.inputs, columns)
         self._threads = ThreadPoolExecutor(1, "model-start")
@@ -61,6 +67,8 @@ class ServedModel:
         Does not raise where the model is at fault: the service then lives, is never ready, and
         says why, instead of being started again for ever.
         """
+        self.begin()
+        assert self._begun is not None  # noqa: S101 (begin sees to it)
         try:
             await asyncio.wrap_future(self._begun)
             self.failure = None
@@ -121,6 +129,12 @@ class ServedModel:
         if not isinstance(error, NoWorkerError):
             logger.error("unexpected: %s", type(error).__name__)
         return no_worker()
+
+
+@functools.cache
+def served_model() -> ServedModel:
+    """The model in this Bento; not read before a server process needs it."""
+    return ServedModel(read_bundle(DIRECTORY))
 
 
 def _own_log() -> Path | None:

@@ -30,9 +30,8 @@ def serve_command(bento: Path, port: int) -> list[str]:
 
     On SIGTERM it answers the requests that it has begun, and ends.
     """
-    command = [sys.executable, "-m", "bentoml", "serve", str(bento)]
-    address = ["--host", HOST, "--port", str(port)]
-    return [*command, *address, "--timeout-graceful-shutdown", str(drain_seconds(bento))]
+    program = bento / "src" / "bentos" / "supervisor.py"
+    return [sys.executable, str(program), HOST, str(port), str(drain_seconds(bento))]
 
 
 def drain_seconds(bento: Path) -> int:

@@ -1,0 +1,1 @@
+"""Our service in three languages against what people would run instead, side by side."""
