@@ -6,9 +6,14 @@ of a prediction and every error has the one shape.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import logging
+import os
+import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,7 +29,9 @@ from bentos.rows import RowsError, check_rows
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from bentos.access import Access
     from bentos.model import ServedModel
+    from bentos.records import Records
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -42,16 +49,37 @@ METHODS = {
     "/livez": READING,
     "/metrics": READING,
 }
+JSON = b"application/json"
+# Asked for every few seconds by machines: counted, and not recorded.
+QUIET_PATHS = frozenset({"/readyz", "/metrics"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 logger = logging.getLogger("bentoml.model")
+
+
+@dataclass
+class Call:
+    """A request and what there is to say of it once it is answered."""
+
+    scope: Scope
+    headers: dict[bytes, bytes]
+    began: float
+    id: str
+    caller: str = ""
+    rows: int = 0
 
 
 class Application:
     """One model's API. ``inner`` is BentoML's application."""
 
-    def __init__(self, model: ServedModel, inner: ASGI) -> None:
+    def __init__(self, model: ServedModel, inner: ASGI, records: Records, access: Access) -> None:
         self._model = model
         self._inner = inner
+        self._records = records
+        self._access = access
         self._metrics = Metrics(model.bundle)
+        self._numbers = itertools.count()
+        self._run = os.urandom(6).hex()
         bundle = model.bundle
         described = document(bundle)
         self._fixed = {
@@ -67,35 +95,63 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; leave everything else to BentoML."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            self._records.close()
+            return
+        if scope["path"] == "/livez" and scope["method"] in READING:
             await self._inner(scope, receive, send)
             return
-        path = scope["path"]
-        if path == "/livez" and scope["method"] in READING:
-            await self._inner(scope, receive, send)
-            return
+        headers = dict(scope["headers"])
+        call = Call(scope, headers, time.perf_counter(), self._id(headers))
         try:
-            answer = await self._answer(path, scope, receive)
+            answer = await self._answer(call, receive)
         except DisconnectedError:
+            self._leave(call, 499, "disconnected")
             return
-        self._metrics.request(path if path in METHODS else "other", answer.status, answer.code)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": answer.all_headers(),
-            }
-        )
+        self._leave(call, answer.status, answer.code)
+        head = [*answer.all_headers(), (b"x-request-id", call.id.encode())]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, path: str, scope: Scope, receive: Receive) -> Answer:
+    def _id(self, headers: dict[bytes, bytes]) -> str:
+        """The caller's own X-Request-ID where it is one, else a new one."""
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        return given if REQUEST_ID.fullmatch(given) else f"{self._run}-{next(self._numbers):x}"
+
+    def _leave(self, call: Call, status: int, code: str) -> None:
+        """Count the call and leave its record."""
+        seconds = time.perf_counter() - call.began
+        path = call.scope["path"] if call.scope["path"] in METHODS else "other"
+        self._metrics.request(path, status, code)
+        if path == "/predict":
+            self._metrics.predicted(seconds, call.rows)
+        if path in QUIET_PATHS:
+            return
+        record = {
+            "time": time.time(),
+            "request_id": call.id,
+            "caller": call.caller,
+            "method": call.scope["method"],
+            "path": path,
+            "status": status,
+            "code": code,
+            "rows": call.rows,
+            "ms": round(seconds * 1000, 3),
+        }
+        if trace := TRACE.match(call.headers.get(b"traceparent", b"")):
+            record["trace_id"] = trace[1].decode()
+        self._records.request(record)
+
+    async def _answer(self, call: Call, receive: Receive) -> Answer:
+        path = call.scope["path"]
         try:
-            _check_method(path, scope["method"])
+            _check_method(path, call.scope["method"])
             if path == "/predict":
-                return await self._predict(scope, receive)
+                return await self._predict(call, receive)
             if path == "/readyz":
                 return self._ready()
-            return self._measured() if path == "/metrics" else self._fixed[path]
+            return self._measured(call) if path == "/metrics" else self._fixed[path]
         except RequestError as error:
             return error_answer(error)
         except DisconnectedError:
@@ -106,8 +162,9 @@ class Application:
                 RequestError("internal_error", "The service failed; its log says how.")
             )
 
-    def _measured(self) -> Answer:
-        self._metrics.workers(self._model.alive(), self._model.restarts)
+    def _measured(self, call: Call) -> Answer:
+        call.caller = self._access.caller(call.headers, operator=True)
+        self._metrics.state(self._model, self._records.dropped)
         return Answer(200, exposition(), b"text/plain; version=0.0.4; charset=utf-8")
 
     def _ready(self) -> Answer:
@@ -117,22 +174,18 @@ class Application:
             raise RequestError("no_worker", reason, headers=no_worker().headers)
         return json_answer({"ready": True, "workers": workers})
 
-    async def _predict(self, scope: Scope, receive: Receive) -> Answer:
-        began = time.perf_counter()
-        rows = 0
-        try:
-            headers = dict(scope["headers"])
-            _check_media_type(headers)
-            limits = self._model.bundle.limits
-            body = await read_body(
-                headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]
-            )
-            columns = self._columns(body)
-            predictions = await self._model.predict(columns)
-            rows = len(predictions)
-            return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)
-        finally:
-            self._metrics.predicted(time.perf_counter() - began, rows)
+    async def _predict(self, call: Call, receive: Receive) -> Answer:
+        call.caller = self._access.caller(call.headers)
+        check_media_type(call.headers.get(b"content-type", JSON), call.headers)
+        limits = self._model.bundle.limits
+        body = await read_body(
+            call.headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]
+        )
+        columns = self._columns(body)
+        predictions = await self._model.predict(columns)
+        call.rows = len(predictions)
+        self._records.predicted(time.time(), call.id, columns, predictions)
+        return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)
 
     def _columns(self, body: bytes) -> dict[str, list[Any]]:
         rows = _rows(_parse(body), self._model.bundle.limits["max_rows"])
@@ -162,15 +215,20 @@ def _check_method(path: str, method: str) -> None:
         raise RequestError("method_not_allowed", text, headers=((b"allow", names.encode()),))
 
 
-def _check_media_type(headers: dict[bytes, bytes]) -> None:
-    given = headers.get(b"content-type", b"application/json").decode("latin-1").lower()
-    kind, *parameters = [part.strip() for part in given.split(";")]
-    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
-    if kind != "application/json" or any(c not in {"utf-8", "utf8"} for c in charsets):
+def check_media_type(given: bytes, headers: dict[bytes, bytes]) -> None:
+    """Refuse what is no JSON in UTF-8, and what is compressed."""
+    if not _is_json(given):
         text = "Send the rows as JSON in UTF-8, with the header Content-Type: application/json."
         raise RequestError("unsupported_media_type", text)
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise RequestError("unsupported_media_type", "Send the body without compression.")
+
+
+@functools.lru_cache(maxsize=64)
+def _is_json(given: bytes) -> bool:
+    kind, *parameters = [part.strip() for part in given.decode("latin-1").lower().split(";")]
+    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
+    return kind == "application/json" and all(c in {"utf-8", "utf8"} for c in charsets)
 
 
 def _parse(body: bytes) -> Any:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bentos.rows import sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 CONTRACT_FILE = "contract.json"
 MODEL_DIRECTORY = "model"
 ARTIFACT_DIRECTORY = "artifact"
 RELEASE_VARIABLE = "MLOPS_RELEASE"
+RECORDS_VARIABLE = "MLOPS_RECORDS"
+ACCESS_VARIABLE = "MLOPS_ACCESS"
 PREDICT_FILES = {"python": "predict.py", "r": "predict.R", "julia": "predict.jl"}
 
 
@@ -90,6 +92,12 @@ def read_bundle(directory: Path) -> Bundle:
     if released != bundle.name:
         raise ValueError(f"{RELEASE_VARIABLE} is a release of {released}, not of {bundle.name}")
     return bundle
+
+
+def path_of(variable: str) -> Path | None:
+    """The path that an environment variable names."""
+    value = os.environ.get(variable)
+    return Path(value) if value else None
 
 
 def _release() -> dict[str, Any]:

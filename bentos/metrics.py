@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from bentos.bundle import Bundle
+    from bentos.model import ServedModel
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 LABELS = ("model", "version", "language")
@@ -40,7 +41,24 @@ class Metrics:
         self._workers = Gauge(
             "mlops_workers_alive", "Model processes alive", LABELS, multiprocess_mode="livesum"
         ).labels(*self._labels)
-        self._seen_restarts = 0
+        self._waiting = Gauge(
+            "mlops_calls_waiting",
+            "Calls that wait for a process of the model",
+            LABELS,
+            multiprocess_mode="livesum",
+        ).labels(*self._labels)
+        self._load = Gauge(
+            "mlops_model_load_seconds",
+            "From the start of the model's processes to the first answer",
+            LABELS,
+            multiprocess_mode="livemax",
+        ).labels(*self._labels)
+        self._dropped = Counter(
+            "mlops_records_dropped",
+            "Access records and predictions that could not be written",
+            LABELS,
+        ).labels(*self._labels)
+        self._seen: dict[Counter, int] = {}
 
     def request(self, path: str, status: int, code: str) -> None:
         """Count an answer; ``path`` is one of the service's own."""
@@ -56,11 +74,14 @@ class Metrics:
         self._seconds.observe(seconds)
         self._rows.inc(rows)
 
-    def workers(self, alive: int, restarts: int) -> None:
-        """Take over the pool's state: ``restarts`` since it was started."""
-        self._workers.set(alive)
-        self._restarts.inc(restarts - self._seen_restarts)
-        self._seen_restarts = restarts
+    def state(self, model: ServedModel, dropped: int) -> None:
+        """Take over what is true now, and what was counted elsewhere since the start."""
+        self._workers.set(model.alive())
+        self._waiting.set(model.waiting())
+        self._load.set(model.load_seconds)
+        for counter, total in ((self._restarts, model.restarts), (self._dropped, dropped)):
+            counter.inc(total - self._seen.get(counter, 0))
+            self._seen[counter] = total
 
 
 def exposition() -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class ServedModel:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.failure: str | None = "The model is being loaded."
+        self.load_seconds = 0.0
         self._begun: Future[None] | None = None
         limits = bundle.limits
         self._pool = RunnerPool(
@@ -77,12 +79,14 @@ class ServedModel:
             logger.error("The model can't serve: %s", error.message)
 
     def _start(self, example: Frame) -> None:
+        began = time.monotonic()
         self._pool.start()
         try:
             self._pool.warm_up(example)
         except ModelError as error:
             # Its callers will hear of it; a model may refuse the example and take real rows.
             logger.warning("The model failed on the contract's example: %s", error.message)
+        self.load_seconds = time.monotonic() - began
 
     async def stop(self) -> None:
         """End the workers."""
@@ -97,6 +101,10 @@ class ServedModel:
     def restarts(self) -> int:
         """How many workers were started again."""
         return self._pool.restarts
+
+    def waiting(self) -> int:
+        """How many calls wait for a worker."""
+        return self._pool.waiting()
 
     async def predict(self, columns: Mapping[str, list[Any]]) -> list[Any]:
         """A prediction a row: a scalar, or a mapping where the contract has several outputs.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bentos.bundle import Bundle
 
 PREDICT_ERRORS = (
-    "invalid_json", "slow_request", "too_large", "unsupported_media_type",
-    "invalid_rows", "model_error", "no_worker", "deadline",
+    "unauthorized", "forbidden", "too_many_requests", "invalid_json", "slow_request",
+    "too_large", "unsupported_media_type", "invalid_rows", "model_error", "no_worker", "deadline",
 )  # fmt: skip
 FORMATS: Mapping[str, dict[str, Any]] = {
     "number": {"type": "number", "format": "double"},
@@ -38,7 +38,10 @@ def document(bundle: Bundle) -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {**info, "x-owner": contract["owner"], "x-language": bundle.language},
         "paths": {"/predict": {"post": _predict(bundle)}, **_plain_paths()},
-        "components": {"schemas": _schemas(bundle)},
+        "components": {
+            "schemas": _schemas(bundle),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -159,6 +162,7 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
         answers[str(status)] = _error_answer(status)
     return {
         "operationId": "predict",
+        "security": [{"key": []}, {}],
         "summary": bundle.contract["description"],
         "description": (
             f"At most {limits['max_rows']} rows and {limits['max_body_bytes']} bytes a request; "
@@ -176,13 +180,15 @@ def _plain_paths() -> dict[str, Any]:
     anything = {"type": "object"}
     ready = _get("Whether a process of the model can answer now.", anything)
     ready["get"]["responses"]["503"] = _error_answer(503)
+    metrics = _get("Prometheus metrics.", {"type": "string"}, "text/plain")
+    metrics["get"]["responses"].update({str(each): _error_answer(each) for each in (401, 403)})
     return {
         "/metadata": _get("The contract, the version and where it comes from.", anything),
         "/docs.json": _get("This document.", anything),
         "/docs": _get("This document as a page.", {"type": "string"}, "text/html"),
         "/livez": _get("Whether the service runs.", {"type": "string"}, "text/plain"),
         "/readyz": ready,
-        "/metrics": _get("Prometheus metrics.", {"type": "string"}, "text/plain"),
+        "/metrics": metrics,
     }
 
 
@@ -197,7 +203,7 @@ def _error_answer(status: int) -> dict[str, Any]:
         code: {"value": {"error": {"code": code, "message": text, "rows": []}}}
         for code, text in codes.items()
     }
-    if status == 503:
+    if status in {429, 503}:
         seconds = {"schema": {"type": "integer"}, "description": "Seconds to wait."}
         answer["headers"] = {"Retry-After": seconds}
     return answer

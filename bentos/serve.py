@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from bentos.bundle import CONTRACT_FILE, RELEASE_VARIABLE
+from bentos.bundle import ACCESS_VARIABLE, CONTRACT_FILE, RECORDS_VARIABLE, RELEASE_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,17 +40,22 @@ def drain_seconds(bento: Path) -> int:
     return int(contract["serving"]["timeout_seconds"]) + DRAIN_SECONDS
 
 
-def serve_environment(release: Path | None, home: Path) -> dict[str, str]:
+def serve_environment(
+    release: Path | None, home: Path, records: Path | None = None, access: Path | None = None
+) -> dict[str, str]:
     """The whole environment of the command.
 
     ``release`` is the JSON file that says which version this is; None for a candidate. ``home``
-    is a directory for this one process: BentoML empties its metrics at the start. Nothing else of
-    our environment is passed on, since tokens may be in it and model code can read it.
+    is a directory for this one process: BentoML empties its metrics at the start. ``records`` is
+    the directory for its access records and predictions, ``access`` the file that `mlops keys`
+    writes. Nothing else of our environment is passed on, since tokens may be in it and model code
+    can read it.
     """
     kept = {
         key: value
         for key, value in os.environ.items()
         if key in KEPT_VARIABLES or key.startswith(KEPT_PREFIXES)
     }
-    released = {RELEASE_VARIABLE: str(release)} if release else {}
-    return {**kept, **QUIET, **released, "BENTOML_HOME": str(home)}
+    paths = {RELEASE_VARIABLE: release, RECORDS_VARIABLE: records, ACCESS_VARIABLE: access}
+    given = {name: str(path) for name, path in paths.items() if path is not None}
+    return {**kept, **QUIET, **given, "BENTOML_HOME": str(home)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 from _bentoml_sdk import Service  # bentoml.Service is the old kind
 
+from bentos.bundle import ACCESS_VARIABLE, RECORDS_VARIABLE, path_of
 from bentos.model import served_model
 
 if TYPE_CHECKING:
@@ -21,9 +22,13 @@ class ModelService(Service[Any]):  # type: ignore[misc]  # BentoML has no types 
         model = served_model()
         model.begin()
         inner = super().to_asgi(is_main)
+        from bentos.access import Access
         from bentos.app import Application
+        from bentos.records import Records
 
-        return Application(model, inner)
+        records = Records(path_of(RECORDS_VARIABLE), model.bundle)
+        access = Access(path_of(ACCESS_VARIABLE), model.bundle.name)
+        return Application(model, inner, records, access)
 
 
 @bentoml.service(

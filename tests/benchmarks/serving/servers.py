@@ -141,7 +141,7 @@ def ours(folder: Path, language: str) -> Server:
     """Our service, as `mlops deploy` starts it."""
     port, bento = free_port(), models.bento(folder, language)
     home = folder / f"home-{language}-{port}"
-    environment = serve_environment(None, home)
+    environment = serve_environment(None, home, home / "records")
     return start(
         f"ours {language}", serve_command(bento, port), folder, port, environment=environment
     )

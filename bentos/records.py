@@ -1,0 +1,132 @@
+"""Lines that a service leaves: one a request, and what was asked and predicted, for monitoring.
+
+A request only hands its values over; a thread writes them. What can't be written (a full disk, a
+thread that can't keep up) is dropped and counted: it neither fails nor holds up a request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bentos.bundle import Bundle
+
+FLUSH_SECONDS = 0.1
+WAITING_LINES = 20_000
+FILE_BYTES = 16 << 20
+KEPT_FILES = 16
+ROWS_LOGGED = 100
+ACCESS_FILE = "access.jsonl"
+PREDICTIONS_FILE = "predictions.jsonl"
+
+
+class Records:
+    """The two files of one service in ``directory``; with None nothing is recorded."""
+
+    def __init__(self, directory: Path | None, bundle: Bundle) -> None:
+        self.dropped = 0
+        self._model = {"model": bundle.name, "version": bundle.version}
+        self._kept = [name for name, rules in bundle.inputs.items() if not rules.get("pii")]
+        self._access: deque[dict[str, Any]] = deque(maxlen=WAITING_LINES)
+        self._predictions: deque[tuple[float, str, Any, list[Any]]] = deque(maxlen=WAITING_LINES)
+        self._directory = directory
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="records", daemon=True)
+        if directory is not None:
+            self._thread.start()
+
+    def request(self, record: dict[str, Any]) -> None:
+        """One call: ``time`` in seconds since 1970, and what else there is to say of it."""
+        if self._directory is not None:
+            self.dropped += len(self._access) == WAITING_LINES
+            self._access.append(record)
+
+    def predicted(
+        self, time: float, request_id: str, columns: Mapping[str, Any], predictions: list[Any]
+    ) -> None:
+        """What a call asked and was answered; not to be changed afterwards."""
+        if self._directory is not None:
+            self.dropped += len(self._predictions) == WAITING_LINES
+            self._predictions.append((time, request_id, columns, predictions))
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._closing.set()
+        if self._directory is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            closing = self._closing.wait(FLUSH_SECONDS)
+            self._write(ACCESS_FILE, map(self._access_line, _taken(self._access)))
+            self._write(PREDICTIONS_FILE, map(self._prediction_line, _taken(self._predictions)))
+
+    def _access_line(self, record: dict[str, Any]) -> bytes:
+        return _line({**record, "time": _iso(record["time"]), **self._model})
+
+    def _prediction_line(self, entry: tuple[float, str, Any, list[Any]]) -> bytes:
+        """At most ROWS_LOGGED rows, evenly spread, without the columns with personal data."""
+        time, request_id, columns, predictions = entry
+        step = -(-len(predictions) // ROWS_LOGGED)
+        return _line(
+            {
+                "time": _iso(time),
+                "request_id": request_id,
+                **self._model,
+                "rows": len(predictions),
+                "step": step,
+                "inputs": {name: list(columns[name][::step]) for name in self._kept},
+                "predictions": predictions[::step],
+            }
+        )
+
+    def _write(self, name: str, lines: Iterator[bytes]) -> None:
+        written = list(lines)
+        if not written or self._directory is None:
+            return
+        try:
+            path = self._directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size > FILE_BYTES:
+                _rotate(path)
+            with path.open("ab") as file:
+                file.write(b"".join(written))
+        except OSError:
+            self.dropped += len(written)
+
+
+def _taken(waiting: deque[Any]) -> Iterator[Any]:
+    """What waits now, taken off."""
+    for _ in range(len(waiting)):
+        yield waiting.popleft()
+
+
+def _rotate(path: Path) -> None:
+    """Give the file its time as a name, and delete the oldest beyond those that are kept."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    path.rename(path.with_name(f"{path.stem}-{stamp}{path.suffix}"))
+    older = sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
+    for each in older[:-KEPT_FILES]:
+        each.unlink(missing_ok=True)
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record, _plain, orjson.OPT_APPEND_NEWLINE)
