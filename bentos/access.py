@@ -84,7 +84,8 @@ class Access:
         if self._name not in key["models"]:
             text = f"This key is not for {self._name}; ask its owner for one that is."
             raise RequestError("forbidden", text)
-        self._count(department)
+        if department != OPERATORS:
+            self._count(department)
         return department
 
     def _key(self, headers: Mapping[bytes, bytes]) -> Mapping[str, Any]:
@@ -94,6 +95,8 @@ class Access:
             raise RequestError("unauthorized", NO_KEY, headers=CHALLENGE)
         _, _, rest = text.partition("_")
         identity, _, secret = rest.partition("_")
+        if identity not in self._keys:
+            self._read_again(at_once=True)  # it may have been made just now
         key: Mapping[str, Any] = self._keys.get(identity, NOBODY)
         right = hmac.compare_digest(key_hash(key["salt"], secret), key["hash"])
         if not right or key is NOBODY:
@@ -118,13 +121,13 @@ class Access:
             retry = ((b"retry-after", str(math.ceil(wait)).encode()),)
             raise RequestError("too_many_requests", text, headers=retry)
 
-    def _read_again(self) -> None:
+    def _read_again(self, *, at_once: bool = False) -> None:
         """Take over the file where it has changed, looking once a second.
 
         A file that can't be read leaves what was known: nobody gets in by breaking it.
         """
         now = time.monotonic()
-        if self._path is None or now - self._looked < LOOK_SECONDS:
+        if self._path is None or (now - self._looked < LOOK_SECONDS and not at_once):
             return
         self._looked = now
         try:

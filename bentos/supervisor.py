@@ -2,11 +2,14 @@
 
 A program with the standard library only: BentoML is imported once, in the API process, and not
 here too, which halves the time and a third of the memory of `bentoml serve`.
-Arguments: host, port, seconds to drain, then options of `api.py`.
+Arguments: host, port, seconds to drain; with TLS, its certificate and key files.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,9 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
 API = Path(__file__).resolve().parent / "api.py"
+LOCAL = "127.0.0.1"
+# The same name in bundle.py, which is not imported here.
+ACCESS_VARIABLE = "MLOPS_ACCESS"
+PROXY_VARIABLE = "MLOPS_BEHIND_PROXY"
 BACKLOG = 2048
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
@@ -67,9 +75,37 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def exposed(host: str, tls: list[str], environment: Mapping[str, str]) -> str | None:
+    """Why a service may not listen on ``host``, or None where it may.
+
+    Beyond this machine only callers with a key may come, and no key may travel in the clear.
+    """
+    if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+        return None
+    if not _has_keys(environment.get(ACCESS_VARIABLE)):
+        return f"no API key was made: type `mlops keys make DEPARTMENT`, or listen on {LOCAL}"
+    if not tls and environment.get(PROXY_VARIABLE) != "true":
+        return (
+            "there is no TLS: give a certificate and its key, or put a proxy with TLS in front and "
+            f"set {PROXY_VARIABLE}=true"
+        )
+    return None
+
+
+def _has_keys(path: str | None) -> bool:
+    try:
+        return bool(path and json.loads(Path(path).read_text(encoding="utf-8"))["keys"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def main(arguments: list[str]) -> int:
     """Listen, and run."""
     host, port, *rest = arguments
+    problem = exposed(host, rest[1:], os.environ)
+    if problem:
+        print(f"Can't listen on {host}: {problem}.", file=sys.stderr)
+        return 1
     try:
         listener = listen(host, int(port))
     except OSError as error:

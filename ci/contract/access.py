@@ -1,15 +1,19 @@
-"""`policies/access.yaml`: the teams that own models and data, and the people in them."""
+"""`policies/access.yaml`: the teams that own models and data, and who may call models."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, model_validator
 
 from ci.contract.base import Contract, Name
 from ci.contract.policy import Policy
 from ci.errors import MlopsError
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+    from ci.yaml_file import Key
 
 # What GitHub allows as the name of a person's account.
 Handle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$", max_length=39)]
@@ -35,6 +39,15 @@ class Team(Contract):
         return login.lower() in (member.lower() for member in self.members)
 
 
+class Department(Contract):
+    """Who calls deployed models, with API keys that `mlops keys make` makes."""
+
+    models: list[Name] = []
+    """Models that it may call."""
+    requests_per_minute: Annotated[float, Field(gt=0, le=1e6)] = 600.0
+    """How often it may call each of them; more is answered with 429."""
+
+
 class AccessPolicy(Policy):
     """The whole of `policies/access.yaml`."""
 
@@ -42,6 +55,19 @@ class AccessPolicy(Policy):
 
     teams: Annotated[dict[Name, Team], Field(min_length=1)]
     """Name of a team to its members. Each `owner` of a contract is one of these teams."""
+
+    departments: dict[Name, Department] = {}
+    """Name of a department to what it may call. Taken over by `mlops deploy` and `mlops keys`."""
+
+    def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
+        """Models that no folder has."""
+        known = repository.model_names()
+        return [
+            (("departments", name, "models", place), f"there is no model {model!r} in models/.")
+            for name, department in self.departments.items()
+            for place, model in enumerate(department.models)
+            if model not in known
+        ]
 
     @model_validator(mode="after")
     def _has_platform(self) -> AccessPolicy:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ci.console import say
 from ci.contract.model import load_model_contract
 from ci.errors import MlopsError
+from ci.keys import own_key
 from ci.targets.http import post
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def demo(repository: Repository) -> tuple[list[Shown], Path]:
     deployed = {contract.name: _deploy(repository, contract.name) for contract in contracts}
     _heading(4, "Ask: one real HTTP request to each API")
     for contract in contracts:
-        _ask(contract, deployed[contract.name])
+        _ask(repository, contract, deployed[contract.name])
     _heading(5, "Score a batch, and look for drift in the weeks after the holdout")
     rows = [
         Shown(
@@ -111,9 +112,10 @@ def _deploy(repository: Repository, name: str) -> Deployed:
     return deployed
 
 
-def _ask(contract: ModelContract, deployed: Deployed) -> None:
+def _ask(repository: Repository, contract: ModelContract, deployed: Deployed) -> None:
     row = contract.example_row()
-    status, answer = post(deployed.url, {"rows": [row]})
+    with own_key(repository, contract.name) as key:
+        status, answer = post(deployed.url, {"rows": [row]}, key=key)
     if status != 200:
         raise MlopsError("probe_failed", f"{contract.name} answered {status}: {answer}")
     say(f"\nPOST {deployed.url}/predict")

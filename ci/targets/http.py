@@ -39,12 +39,15 @@ def served(url: str) -> tuple[str, int] | None:
         return None
 
 
-def post(url: str, body: dict[str, Any], seconds: float = 30.0) -> tuple[int, dict[str, Any]]:
+def post(
+    url: str, body: dict[str, Any], seconds: float = 30.0, key: str | None = None
+) -> tuple[int, dict[str, Any]]:
     """POST ``body`` to ``url``/predict: the status and the parsed answer."""
+    authorization = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(  # noqa: S310
         f"{url}/predict",
         data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **authorization},
     )
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310

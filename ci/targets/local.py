@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
+from ci.keys import own_key, take_over_policy
 from ci.targets import processes
 from ci.targets.http import is_ready
 from ci.targets.ports import HOST, any_free, is_free, port_of
@@ -144,7 +145,8 @@ def _replace(
         _end(repository, before)
     try:
         service = _launch(repository, draft, policy)
-        probe(service, example)
+        with own_key(repository, draft.model) as key:
+            probe(service, example, key)
     except MlopsError:
         _end_abandoned(repository, draft.model)
         if before:
@@ -202,7 +204,7 @@ def stop(repository: Repository, name: str) -> bool:
 def _rehearse(
     repository: Repository, draft: Service, example: dict[str, Any], policy: LocalTarget
 ) -> None:
-    service = _launch(repository, _at_port(draft, any_free()), policy)
+    service = _launch(repository, _at_port(draft, any_free()), policy, rehearsal=True)
     try:
         probe(service, example)
     finally:
@@ -223,15 +225,22 @@ def _at_port(service: Service, port: int) -> Service:
     return replace(service, port=port, url=f"http://{HOST}:{port}")
 
 
-def _launch(repository: Repository, draft: Service, policy: LocalTarget) -> Service:
-    """Start the process of ``draft`` and wait until it is ready."""
+def _launch(
+    repository: Repository, draft: Service, policy: LocalTarget, *, rehearsal: bool = False
+) -> Service:
+    """Start the process of ``draft`` and wait until it is ready.
+
+    In a rehearsal, which only we call, no key is needed and nothing is recorded.
+    """
     from bentos.serve import serve_command, serve_environment
 
     folder = bento_folder(repository, draft.bento)
     release = release_path(repository, draft.model, draft.version)
     log = repository.state_dir / "logs" / f"serve-{draft.model}.log"
     home = process_home(repository, draft.model, draft.port)
-    environment = {**OFF, **serve_environment(release, home)}
+    records = None if rehearsal else records_dir(repository, draft.model)
+    access = None if rehearsal else take_over_policy(repository)
+    environment = {**OFF, **serve_environment(release, home, records, access)}
     command = serve_command(folder, draft.port)
     pid, started = processes.start(command, environment, log, folder)
     service = replace(draft, pid=pid, started=started)
@@ -247,6 +256,11 @@ def _launch(repository: Repository, draft: Service, policy: LocalTarget) -> Serv
 def release_path(repository: Repository, name: str, version: int) -> Path:
     """The file from which a service reads which version it is."""
     return repository.state_dir / "releases" / name / f"{version}.json"
+
+
+def records_dir(repository: Repository, name: str) -> Path:
+    """Where the services of ``name`` leave access records and predictions, as JSON lines."""
+    return repository.state_dir / "records" / name
 
 
 def process_home(repository: Repository, name: str, port: int) -> Path:

@@ -56,13 +56,13 @@ def _start_failed(service: Service, log: Path, reason: str) -> str:
     )
 
 
-def probe(service: Service, example: dict[str, Any]) -> None:
+def probe(service: Service, example: dict[str, Any], key: str | None = None) -> None:
     """Ask for one prediction; a service that is ready but can't answer is not released.
 
     Raises:
         MlopsError: ``probe_failed``.
     """
-    status, answer = post(service.url, {"rows": [example]})
+    status, answer = post(service.url, {"rows": [example]}, key=key)
     if status != 200 or len(answer.get("predictions", [])) != 1:
         message = answer.get("error", {}).get("message", "no message")
         raise MlopsError(

@@ -202,15 +202,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(bento: Path, directory: Path, release: Path | None = None) -> Running:
-    """Start the Bento; it may not answer yet. Its log and its home are in ``directory``."""
+def serve(
+    bento: Path, directory: Path, release: Path | None = None, access: Path | None = None
+) -> Running:
+    """Start the Bento; it may not answer yet. Its log, home and records are in ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), directory / "serve.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*DIES_WITH_US, *serve_command(bento, port)],
             cwd=bento,
-            env=serve_environment(release, directory / "home"),
+            env=serve_environment(release, directory / "home", directory / "records", access),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

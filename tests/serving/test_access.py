@@ -1,0 +1,196 @@
+"""Keys at the service itself, what it leaves of each call, and where it refuses to listen."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from bentos.access import key_hash
+from bentos.serve import serve_environment
+from tests.support import services
+
+SUPERVISOR = "src/bentos/supervisor.py"
+SECRET = "c2VjcmV0"  # noqa: S105
+ROW = {"x": 3.0, "n": 1, "mode": "ok"}
+
+
+def entry(department, **changes):
+    key = {
+        "department": department,
+        "models": ["tiny-r"],
+        "salt": "ab",
+        "expires": time.time() + 99,
+    }
+    return key | {"hash": key_hash("ab", SECRET)} | changes
+
+
+def write_access(path, keys):
+    departments = {"marketing": {"models": ["tiny-r"], "requests_per_minute": 60}}
+    path.write_text(json.dumps({"departments": departments, "keys": keys}))
+
+
+@pytest.fixture(scope="module")
+def bento(tmp_path_factory):
+    rules = services.contract("r")
+    rules["input"]["n"]["pii"] = True
+    return services.build_tiny(tmp_path_factory.mktemp("bento"), "r", rules=rules)
+
+
+@pytest.fixture(scope="module")
+def guarded(bento, tmp_path_factory):
+    """A service that has keys, and the file with them."""
+    directory = tmp_path_factory.mktemp("guarded")
+    access = directory / "access.json"
+    keys = {"a": entry("marketing"), "p": entry("platform"), "o": entry("marketing", models=[])}
+    write_access(access, keys)
+    service = services.serve(bento, directory, access=access)
+    service.wait_until_answered()
+    yield service
+    service.stop()
+
+
+def ask(service, key=None, **headers):
+    given = {"authorization": f"Bearer mlops_{key}_{SECRET}"} if key else {}
+    return service.client.post("/predict", json={"rows": [ROW]}, headers=given | headers)
+
+
+def records(service, name):
+    """The lines that were written, once the thread that writes them had time to."""
+    time.sleep(0.3)
+    path = service.log.parent / "records" / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_who_has_a_key_may_call_and_who_has_none_is_told(guarded):
+    assert ask(guarded, "a").status_code == 200
+    answer = ask(guarded)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json()["error"]["code"] == "unauthorized"
+    assert ask(guarded, "b").status_code == 401
+    assert ask(guarded, "o").status_code == 403
+
+
+def test_health_and_pages_need_no_key_and_metrics_an_operators(guarded):
+    for path in ("/livez", "/readyz", "/metadata", "/docs", "/docs.json"):
+        assert guarded.client.get(path).status_code == 200, path
+    assert guarded.client.get("/metrics").status_code == 401
+    for key, status in {"a": 403, "p": 200}.items():
+        given = {"authorization": f"Bearer mlops_{key}_{SECRET}"}
+        assert guarded.client.get("/metrics", headers=given).status_code == status
+
+
+def test_one_request_id_joins_answer_access_record_and_prediction(guarded):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    answer = ask(guarded, "a", **{"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    request_id = answer.headers["x-request-id"]
+    [access] = [each for each in records(guarded, "access") if each["request_id"] == request_id]
+    assert access["caller"] == "marketing"
+    assert access["trace_id"] == trace
+    assert (access["model"], access["path"], access["status"]) == ("tiny-r", "/predict", 200)
+    assert (access["rows"], access["ms"] > 0) == (1, True)
+    [logged] = [e for e in records(guarded, "predictions") if e["request_id"] == request_id]
+    assert logged["inputs"] == {"x": [3.0], "mode": ["ok"]}, "n is personal data"
+    assert logged["predictions"] == answer.json()["predictions"]
+
+
+def test_a_callers_own_request_id_is_kept_unless_it_could_do_harm(guarded):
+    assert ask(guarded, "a", **{"x-request-id": "till-7.42"}).headers["x-request-id"] == "till-7.42"
+    assert ask(guarded, "a", **{"x-request-id": "a b"}).headers["x-request-id"] != "a b"
+
+
+def test_refusals_are_recorded_and_no_key_ever_is(guarded):
+    ask(guarded, "b")
+    assert records(guarded, "access")[-1]["code"] == "unauthorized"
+    files = [path for path in guarded.log.parent.rglob("*") if path.is_file()]
+    assert all(SECRET not in path.read_text(errors="replace") for path in files)
+
+
+def test_a_large_request_is_logged_as_rows_spread_evenly(guarded):
+    body = {"rows": [{**ROW, "x": float(i % 100)} for i in range(1000)]}
+    given = {"authorization": f"Bearer mlops_p_{SECRET}"}
+    answer = guarded.client.post("/predict", json=body, headers=given).json()
+    logged = records(guarded, "predictions")[-1]
+    assert (logged["rows"], logged["step"]) == (1000, 10)
+    assert logged["inputs"]["x"] == [float(i % 100) for i in range(0, 1000, 10)]
+    assert logged["predictions"] == answer["predictions"][::10]
+
+
+def test_a_department_over_its_rate_gets_429_and_a_time_to_come_back(guarded):
+    answers = [ask(guarded, "a") for _ in range(70)]
+    late = answers[-1]
+    assert late.status_code == 429
+    assert late.json()["error"]["code"] == "too_many_requests"
+    assert int(late.headers["retry-after"]) >= 1
+    assert ask(guarded, "p").status_code == 200, "others are not held up"
+
+
+def test_what_cannot_be_recorded_is_counted_and_fails_nothing(bento, tmp_path):
+    (tmp_path / "records").write_text("a file where a folder should be")
+    service = services.serve(bento, tmp_path)
+    try:
+        service.wait_until_answered()
+        assert ask(service).status_code == 200
+        time.sleep(0.3)
+        [line] = [
+            each
+            for each in service.client.get("/metrics").text.splitlines()
+            if each.startswith("mlops_records_dropped_total")
+        ]
+        assert float(line.split()[-1]) >= 2
+    finally:
+        service.stop()
+
+
+def refused(bento, tmp_path, host, access=None, *tls):
+    environment = serve_environment(None, tmp_path / "home", None, access)
+    done = subprocess.run(
+        [sys.executable, bento / SUPERVISOR, host, "0", "1", *tls],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104
+def test_it_refuses_to_listen_beyond_this_machine_without_keys_and_tls(bento, tmp_path, host):
+    access = tmp_path / "access.json"
+    assert "mlops keys make" in refused(bento, tmp_path, host)
+    write_access(access, {})
+    assert "mlops keys make" in refused(bento, tmp_path, host, access, "cert.pem", "key.pem")
+    write_access(access, {"a": entry("marketing")})
+    assert "there is no TLS" in refused(bento, tmp_path, host, access)
+
+
+def test_with_a_certificate_it_speaks_tls_only(bento, tmp_path):
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject,
+         "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path, capture_output=True, check=True,
+    )  # fmt: skip
+    port = services.free_port()
+    process = subprocess.Popen(
+        [sys.executable, bento / SUPERVISOR, "127.0.0.1", str(port), "5", "cert.pem", "key.pem"],
+        cwd=tmp_path,
+        env=serve_environment(None, tmp_path / "home"),
+    )
+    try:
+        trusted = httpx.Client(verify=ssl.create_default_context(cafile=tmp_path / "cert.pem"))
+        url = f"https://127.0.0.1:{port}/predict"
+        assert trusted.post(url, json={"rows": [ROW]}, timeout=60).json()["predictions"] == [7.0]
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+    finally:
+        process.terminate()
+        process.wait(30)
