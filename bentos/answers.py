@@ -17,13 +17,14 @@ Headers = list[tuple[bytes, bytes]]
 # What each error code means to a caller, by HTTP status; the OpenAPI document lists them too.
 ERRORS: Mapping[str, tuple[int, str]] = {
     "invalid_json": (400, "The body is not JSON."),
+    "invalid_table": (400, "The body is not the table that its Content-Type says."),
     "unauthorized": (401, "No API key, or one that is unknown, revoked or expired."),
     "forbidden": (403, "The API key is not for this model or path."),
     "not_found": (404, "There is nothing at this path."),
     "method_not_allowed": (405, "The path does not take this method; see the Allow header."),
     "slow_request": (408, "The body did not arrive in time."),
     "too_large": (413, "The body is larger than this model takes."),
-    "unsupported_media_type": (415, "The body is not declared as application/json."),
+    "unsupported_media_type": (415, "The Content-Type is not one that the service takes."),
     "invalid_rows": (422, "A row, or the number of rows, is not what the model's contract allows."),
     "too_many_requests": (429, "The department calls more often than it may; see Retry-After."),
     "model_error": (500, "The model's own code failed on these rows."),

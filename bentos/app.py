@@ -25,6 +25,7 @@ from bentos.metrics import Metrics, exposition
 from bentos.model import no_worker
 from bentos.openapi import document
 from bentos.rows import RowsError, check_rows
+from bentos.tables import TABLES, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -49,7 +50,7 @@ METHODS = {
     "/livez": READING,
     "/metrics": READING,
 }
-JSON = b"application/json"
+JSON = "application/json"
 # Asked for every few seconds by machines: counted, and not recorded.
 QUIET_PATHS = frozenset({"/readyz", "/metrics"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -176,21 +177,24 @@ class Application:
 
     async def _predict(self, call: Call, receive: Receive) -> Answer:
         call.caller = self._access.caller(call.headers)
-        check_media_type(call.headers.get(b"content-type", JSON), call.headers)
+        kind = _media_type(call.headers)
         limits = self._model.bundle.limits
         body = await read_body(
             call.headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]
         )
-        columns = self._columns(body)
+        columns = self._columns(kind, body)
         predictions = await self._model.predict(columns)
         call.rows = len(predictions)
         self._records.predicted(time.time(), call.id, columns, predictions)
         return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)
 
-    def _columns(self, body: bytes) -> dict[str, list[Any]]:
-        rows = _rows(_parse(body), self._model.bundle.limits["max_rows"])
+    def _columns(self, kind: str, body: bytes) -> dict[str, Any]:
+        bundle = self._model.bundle
+        most = bundle.limits["max_rows"]
         try:
-            return check_rows(self._model.bundle.inputs, rows)
+            if kind in TABLES:
+                return columns_of(kind, body, bundle.inputs, most)
+            return check_rows(bundle.inputs, _rows(_parse(body), most))
         except RowsError as error:
             raise RequestError("invalid_rows", f"Rows refused: {error}", error.problems) from None
 
@@ -215,20 +219,23 @@ def _check_method(path: str, method: str) -> None:
         raise RequestError("method_not_allowed", text, headers=((b"allow", names.encode()),))
 
 
-def check_media_type(given: bytes, headers: dict[bytes, bytes]) -> None:
-    """Refuse what is no JSON in UTF-8, and what is compressed."""
-    if not _is_json(given):
-        text = "Send the rows as JSON in UTF-8, with the header Content-Type: application/json."
-        raise RequestError("unsupported_media_type", text)
+def _media_type(headers: dict[bytes, bytes]) -> str:
+    """What the body is; refuses what the service does not take, and what is compressed."""
+    kind = _kind(headers.get(b"content-type", JSON.encode()))
+    if kind is None:
+        text = f"Send the rows with one of these as Content-Type: {', '.join((JSON, *TABLES))}."
+        raise RequestError("unsupported_media_type", f"{text} Text is UTF-8.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise RequestError("unsupported_media_type", "Send the body without compression.")
+    return kind
 
 
 @functools.lru_cache(maxsize=64)
-def _is_json(given: bytes) -> bool:
+def _kind(given: bytes) -> str | None:
     kind, *parameters = [part.strip() for part in given.decode("latin-1").lower().split(";")]
     charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
-    return kind == "application/json" and all(c in {"utf-8", "utf8"} for c in charsets)
+    taken = kind in {JSON, *TABLES} and all(c in {"utf-8", "utf8"} for c in charsets)
+    return kind if taken else None
 
 
 def _parse(body: bytes) -> Any:

@@ -11,9 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bentos.answers import RequestError
 from bentos.bundle import read_bundle
-from bentos.frames import Field, Frame, FrameError, column_from_values
+from bentos.frames import Column, Field, Frame, FrameError, column_from_values
 from bentos.runners import (
     DeadlineError,
     ModelError,
@@ -106,7 +108,7 @@ class ServedModel:
         """How many calls wait for a worker."""
         return self._pool.waiting()
 
-    async def predict(self, columns: Mapping[str, list[Any]]) -> list[Any]:
+    async def predict(self, columns: Mapping[str, Any]) -> list[Any]:
         """A prediction a row: a scalar, or a mapping where the contract has several outputs.
 
         ``columns`` are the inputs that the contract allows. Raises RequestError ``model_error``,
@@ -164,16 +166,17 @@ def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
     ]
 
 
-def to_frame(columns: Mapping[str, Mapping[str, Any]], values: Mapping[str, list[Any]]) -> Frame:
-    """The values as a frame of the contract's types."""
-    return Frame(
-        {
-            each.name: column_from_values(
-                values[each.name], each.type, nullable=each.nullable, name=each.name
-            )
-            for each in fields(columns)
-        }
-    )
+def to_frame(columns: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Frame:
+    """The values, lists or arrays of numbers, as a frame of the contract's types."""
+    return Frame({each.name: _column(each, values[each.name]) for each in fields(columns)})
+
+
+def _column(field: Field, values: Any) -> Column:
+    if isinstance(values, np.ndarray):
+        return Column(
+            "float64", values, np.zeros(len(values), np.bool_) if field.nullable else None
+        )
+    return column_from_values(values, field.type, nullable=field.nullable, name=field.name)
 
 
 def _predictions(answer: Frame) -> list[Any]:

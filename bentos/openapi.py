@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bentos.answers import ERRORS
 from bentos.rows import INTEGER_LIMIT, MOST_PROBLEMS, sample
+from bentos.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from bentos.bundle import Bundle
 
 PREDICT_ERRORS = (
-    "unauthorized", "forbidden", "too_many_requests", "invalid_json", "slow_request",
-    "too_large", "unsupported_media_type", "invalid_rows", "model_error", "no_worker", "deadline",
+    "unauthorized", "forbidden", "too_many_requests", "invalid_json", "invalid_table",
+    "slow_request", "too_large", "unsupported_media_type", "invalid_rows", "model_error", "no_worker", "deadline",
 )  # fmt: skip
 FORMATS: Mapping[str, dict[str, Any]] = {
     "number": {"type": "number", "format": "double"},
@@ -170,7 +171,10 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
         ),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("Request"), "example": example}},
+            "content": {
+                "application/json": {"schema": _ref("Request"), "example": example},
+                **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES},
+            },
         },
         "responses": answers,
     }

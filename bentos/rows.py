@@ -127,11 +127,11 @@ def check_rows(columns: Mapping[str, Rules], rows: Sequence[Any]) -> dict[str, l
         values = {name: [row[name] for row in rows] for name in columns}
         whole = True
     if whole and all(_fits(rules, values[name]) for name, rules in columns.items()):
-        return {name: _tidy(rules, values[name]) for name, rules in columns.items()}
+        return {name: tidy(rules, values[name]) for name, rules in columns.items()}
     problems = list(islice(_row_problems(columns, rows), MOST_PROBLEMS))
     if problems:
         raise RowsError(problems)
-    return {name: _tidy(rules, values[name]) for name, rules in columns.items()}
+    return {name: tidy(rules, values[name]) for name, rules in columns.items()}
 
 
 def check_columns(
@@ -149,7 +149,7 @@ def check_columns(
         problems = list(islice(_row_problems(wrong, rows), MOST_PROBLEMS))
         if problems:
             raise RowsError(problems)
-    return {name: _tidy(rules, values[name]) for name, rules in columns.items()}
+    return {name: tidy(rules, values[name]) for name, rules in columns.items()}
 
 
 def _fits(rules: Rules, values: Sequence[Any]) -> bool:
@@ -190,7 +190,8 @@ def _numbers_fit(rules: Rules, values: Sequence[float], types: set[type]) -> boo
     return _range_problem(rules, low) is None and _range_problem(rules, high) is None
 
 
-def _tidy(rules: Rules, values: Sequence[Any]) -> list[Any]:
+def tidy(rules: Rules, values: Sequence[Any]) -> list[Any]:
+    """Values that the column allows, with whole floats of an integer column as integers."""
     if rules["type"] == "integer" and float in set(map(type, values)):
         return [None if value is None else int(value) for value in values]
     return list(values)

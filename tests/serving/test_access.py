@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -172,6 +173,16 @@ def test_it_refuses_to_listen_beyond_this_machine_without_keys_and_tls(bento, tm
     assert "there is no TLS" in refused(bento, tmp_path, host, access)
 
 
+def wait_for_port(port):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise AssertionError("nothing listens")
+
+
 def test_with_a_certificate_it_speaks_tls_only(bento, tmp_path):
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
     subprocess.run(
@@ -188,6 +199,7 @@ def test_with_a_certificate_it_speaks_tls_only(bento, tmp_path):
     try:
         trusted = httpx.Client(verify=ssl.create_default_context(cafile=tmp_path / "cert.pem"))
         url = f"https://127.0.0.1:{port}/predict"
+        wait_for_port(port)
         assert trusted.post(url, json={"rows": [ROW]}, timeout=60).json()["predictions"] == [7.0]
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)

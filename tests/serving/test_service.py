@@ -212,7 +212,8 @@ def test_too_large_a_body_is_a_413_with_and_without_its_length(running):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"content-type": "text/csv"},
+        {"content-type": "text/plain"},
+        {"content-type": "text/csv; charset=latin-1"},
         {"content-type": "application/x-www-form-urlencoded"},
         {"content-type": "application/json; charset=latin-1"},
         {"content-type": "application/json", "content-encoding": "gzip"},

@@ -1,0 +1,157 @@
+"""Bodies that are tables: the same answers as JSON, and a sentence for what is wrong."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from bentos.answers import RequestError
+from bentos.rows import RowsError
+from bentos.tables import ARROW_FILE, ARROW_STREAM, CSV, PARQUET, TABLES, columns_of
+from tests.support import services
+
+RULES = services.contract("r")["input"]
+ROWS = [
+    {"x": 3.5, "n": 1, "mode": "ok"},
+    {"x": -4.0, "n": None, "mode": "ok"},
+    {"x": 0.0, "n": 2, "mode": "ok"},
+]
+
+
+def body(kind, table, **options):
+    sink = io.BytesIO()
+    if kind == CSV:
+        csv.write_csv(table, sink)
+    elif kind == PARQUET:
+        parquet.write_table(table, sink, **options)
+    else:
+        new = pa.ipc.new_stream if kind == ARROW_STREAM else pa.ipc.new_file
+        written = pa.ipc.IpcWriteOptions(**options)
+        with new(sink, table.schema, options=written) as writer:
+            writer.write_table(table)
+    return sink.getvalue()
+
+
+def table_of(rows=None, **columns):
+    return pa.Table.from_pylist(rows or ROWS) if not columns else pa.table(columns)
+
+
+def taken(kind, table, most=1000):
+    return columns_of(kind, body(kind, table), RULES, most)
+
+
+def plain(columns):
+    return {name: list(values) for name, values in columns.items()}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tables")
+    service = services.serve(services.build_tiny(root, "r"), root / "run")
+    service.wait_until_answered()
+    yield service
+    service.stop()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_gets_the_same_answer_as_json(running, kind):
+    json = running.client.post("/predict", json={"rows": ROWS})
+    content, headers = body(kind, table_of()), {"content-type": kind}
+    table = running.client.post("/predict", content=content, headers=headers)
+    assert table.json() == json.json()
+    assert json.json()["predictions"] == [8.0, -8.0, 2.0]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_what_is_no_such_table_is_a_400(running, kind):
+    for content in (
+        b"",
+        b"\0" * 100,
+        b"PAR1" * 20,
+        body(kind, table_of())[:-9] if kind != CSV else b"",
+    ):
+        answer = running.client.post("/predict", content=content, headers={"content-type": kind})
+        assert answer.status_code == 400, (content, answer.text)
+        assert answer.json()["error"]["code"] == "invalid_table"
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_bad_values_are_named_by_row_and_column(kind):
+    bad = [{**ROWS[0], "x": 1000.0}, {**ROWS[0], "n": 3.5}, {**ROWS[0], "mode": "no"}]
+    with pytest.raises(RowsError) as caught:
+        taken(kind, table_of(bad))
+    found = {(each.index, each.column) for each in caught.value.problems}
+    assert found == {(0, "x"), (1, "n"), (2, "mode")}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+@pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE, PARQUET])
+def test_no_number_is_refused(kind, value):
+    with pytest.raises(RowsError, match="row 1, column x"):
+        taken(kind, table_of([ROWS[0], {**ROWS[0], "x": value}]))
+
+
+@pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE, PARQUET])
+def test_other_types_of_the_same_meaning_are_taken(kind):
+    table = pa.table(
+        {
+            "mode": pa.array(["ok", "ok"]).dictionary_encode(),
+            "x": pa.array([1, 2], pa.int16()),
+            "n": pa.array([1.0, None], pa.float32()),
+        }
+    )
+    found = plain(taken(kind, table))
+    assert found == {"x": [1.0, 2.0], "n": [1, None], "mode": ["ok", "ok"]}
+    assert list(found) == list(RULES), "in the contract's order"
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_shape_is_checked(kind):
+    for table, most, words in (
+        (table_of().append_column("y", pa.array([1.0] * 3)), 9, "'y' is no column"),
+        (table_of(), 2, "There are 3 rows; send at most 2"),
+        (table_of().slice(0, 0), 9, "no rows"),
+    ):
+        with pytest.raises(RequestError, match=words):
+            taken(kind, table, most)
+    with pytest.raises(RowsError, match="column mode: must not be missing"):
+        taken(kind, table_of().drop_columns(["mode"]))
+    assert taken(kind, table_of().drop_columns(["n"]))["n"] == [None] * 3
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+@pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE])
+def test_a_small_body_does_not_become_a_large_table(kind, codec):
+    """100,000,000 bytes of one letter fit into a few kilobytes."""
+    bomb = pa.table({"x": [1.0], "mode": ["a" * 100_000_000]})
+    content = body(kind, bomb, compression=codec)
+    assert len(content) < 1_000_000
+    with pytest.raises(RequestError, match="becomes larger"):
+        columns_of(kind, content, RULES, 1000)
+    small = columns_of(kind, body(kind, table_of(), compression=codec), RULES, 1000)
+    assert plain(small)["x"] == [3.5, -4.0, 0.0]
+
+
+def test_a_small_parquet_file_does_not_become_a_large_table():
+    bomb = pa.table({"x": [1.0] * 2, "mode": ["a" * 50_000_000, "b" * 50_000_000]})
+    content = body(PARQUET, bomb, compression="zstd", use_dictionary=False)
+    with pytest.raises(RequestError, match="becomes larger"):
+        columns_of(PARQUET, content, RULES, 1000)
+
+
+def test_csv_as_excel_writes_it():
+    text = '\ufeffmode,x,n\r\nok,1.5,\r\n"ok",2,3\r\n'
+    found = columns_of(CSV, text.encode(), RULES, 10)
+    assert plain(found) == {"x": [1.5, 2.0], "n": [None, 3], "mode": ["ok", "ok"]}
+
+
+@pytest.mark.parametrize("text", ["x,mode\n1;ok\n", "x,mode\nabc,ok\n", "x,mode\n1,\xe4\n"])
+def test_csv_that_does_not_fit_is_a_sentence(text):
+    with pytest.raises(RequestError) as caught:
+        columns_of(CSV, text.encode("latin-1"), RULES, 10)
+    assert caught.value.code == "invalid_table"
+    assert "\n" not in caught.value.message
