@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Two tests at a time, each file in one process: files share what takes long to make.
 SPREAD := --numprocesses=2 --dist=loadfile
 
-.PHONY: help setup demo test test-full bench bench-batch check locks stop
+.PHONY: help setup demo test test-full bench bench-batch bench-serving check locks stop
 
 help: ## what there is to type
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ bench-batch: setup ## the same for batch scoring alone, against each language al
 
 bench: setup ## measure; prints a table and writes it as JSON
 	@.venv/bin/python -m tests.benchmarks
+
+bench-serving: setup ## the APIs beside FastAPI, MLflow and plumber, under load
+	@.venv/bin/python -m tests.benchmarks.serving
 
 check: setup ## format, lint, types, and every contract of the repository
 	.venv/bin/ruff format --check

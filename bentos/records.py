@@ -84,7 +84,7 @@ class Records:
                 **self._model,
                 "rows": len(predictions),
                 "step": step,
-                "inputs": {name: list(columns[name][::step]) for name in self._kept},
+                "inputs": {name: _listed(columns[name][::step]) for name in self._kept},
                 "predictions": predictions[::step],
             }
         )
@@ -123,10 +123,10 @@ def _iso(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
-def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's."""
-    return value.item() if hasattr(value, "item") else str(value)
+def _listed(values: Any) -> list[Any]:
+    """A list of a list or of an array."""
+    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    return orjson.dumps(record, _plain, orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -57,7 +57,8 @@ class Server:
     def load(
         self, connections: int, seconds: float, body: bytes, media_type: str = JSON
     ) -> dict[str, float]:
-        """Requests a second, p50, p99 and failures under load from the other core."""
+        """Requests a second, p50, p99, CPU and failures under load from the other core."""
+        before = self._cpu_seconds()
         arguments = [self.port, connections, seconds, self.path, media_type]
         with on_core(CLIENT_CORE):
             done = subprocess.run(
@@ -67,7 +68,12 @@ class Server:
                 check=True,
             )
         measured: dict[str, float] = json.loads(done.stdout)
-        return measured
+        spent = (self._cpu_seconds() - before) * 1000
+        return {**measured, "cpu": spent / max(measured["requests"] * seconds, 1)}
+
+    def _cpu_seconds(self) -> float:
+        times = [each.cpu_times() for each in self.family()]
+        return float(sum(each.user + each.system for each in times))
 
     def family(self) -> list[psutil.Process]:
         """The server and all processes below it."""
