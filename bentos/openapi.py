@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PREDICT_ERRORS = (
     "unauthorized", "forbidden", "too_many_requests", "invalid_json", "invalid_table",
-    "slow_request", "too_large", "unsupported_media_type", "invalid_rows", "model_error", "no_worker", "deadline",
+    "slow_request", "too_large", "unsupported_media_type", "invalid_rows", "model_error",
+    "no_worker", "deadline",
 )  # fmt: skip
 FORMATS: Mapping[str, dict[str, Any]] = {
     "number": {"type": "number", "format": "double"},

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 256
 BATCH_SECONDS = 0.01
 MOST_TRIES = 2
+# Of the time left: a batch that takes longer is given up, and each caller's rows asked alone.
+BATCH_SHARE = 0.25
 
 
 @dataclass(eq=False)
@@ -116,8 +118,9 @@ class Calls:
             self._again_or_fail(calls, error)
             return
         batch = Batch(calls, worker, frame.rows, self.loop.time())
-        deadline = min(call.deadline for call in calls)
-        batch.timer = self.loop.call_at(deadline, self._late, batch)
+        left = min(call.deadline for call in calls) - batch.began
+        share = 1.0 if len(calls) == 1 else BATCH_SHARE
+        batch.timer = self.loop.call_at(batch.began + left * share, self._late, batch)
         self.loop.add_reader(worker.replies, self._read, batch)
         try:
             self._send(batch, worker.begin(request))

@@ -57,7 +57,8 @@ class AccessPolicy(Policy):
     """Name of a team to its members. Each `owner` of a contract is one of these teams."""
 
     departments: dict[Name, Department] = {}
-    """Name of a department to what it may call. Taken over by `mlops deploy` and `mlops keys`."""
+    """Name of a department to what it may call. Services take it over at `mlops deploy MODEL`, and
+    whenever a key is made, rotated or revoked."""
 
     def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
         """Models that no folder has."""
