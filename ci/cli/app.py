@@ -14,6 +14,7 @@ from ci.cli import (
     models,
     monitor,
     new,
+    observe,
     pipeline,
     release,
     restore,
@@ -41,6 +42,7 @@ for room in (
     restore,
     batch,
     monitor,
+    observe,
     access,
     steps,
 ):

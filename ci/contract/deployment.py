@@ -29,6 +29,15 @@ class LocalTarget(Contract):
         return self
 
 
+class Objectives(Contract):
+    """What callers may expect of a deployed model; `mlops observe` makes alert rules of them."""
+
+    available: Annotated[float, Field(gt=0, lt=1)] = 0.995
+    """The share of calls that are not answered with 5xx, over a month."""
+    p99_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    """99 of 100 calls are answered within this time."""
+
+
 class DeploymentPolicy(Policy):
     """The whole of `policies/deployment.yaml`."""
 
@@ -36,3 +45,5 @@ class DeploymentPolicy(Policy):
 
     local: LocalTarget = LocalTarget()
     """The target local: processes on this machine."""
+    objectives: Objectives = Objectives()
+    """What callers may expect."""
