@@ -21,6 +21,7 @@ import orjson
 from bentos import pages
 from bentos.answers import Answer, RequestError, error_answer, json_answer
 from bentos.body import DisconnectedError, read_body
+from bentos.form import form
 from bentos.metrics import Metrics, exposition
 from bentos.model import no_worker
 from bentos.openapi import document
@@ -50,6 +51,13 @@ METHODS = {
     "/livez": READING,
     "/metrics": READING,
 }
+HTML = b"text/html; charset=utf-8"
+# The page runs its own script and reaches this service only.
+PAGE_POLICY = (
+    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    b"connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+PAGE_HEADERS = ((b"content-security-policy", PAGE_POLICY),)
 JSON = "application/json"
 # Asked for every few seconds by machines: counted, and not recorded.
 QUIET_PATHS = frozenset({"/readyz", "/metrics"})
@@ -84,8 +92,8 @@ class Application:
         bundle = model.bundle
         described = document(bundle)
         self._fixed = {
-            "/": Answer(307, b"", b"text/plain", ((b"location", b"docs"),)),
-            "/docs": Answer(200, pages.docs(bundle, described), b"text/html; charset=utf-8"),
+            "/": Answer(200, form(bundle, described), HTML, PAGE_HEADERS),
+            "/docs": Answer(200, pages.docs(bundle, described), HTML),
             "/docs.json": json_answer(described),
             "/metadata": json_answer(_metadata(model)),
         }

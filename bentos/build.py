@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CODE = Path(__file__).resolve().parent
-CODE_SUFFIXES = (".py", ".R", ".jl")
+CODE_SUFFIXES = (".py", ".R", ".jl", ".html")
 BENTO_FILE = "bento.yaml"
 STAGING_PREFIX = "build-"
 ABANDONED_SECONDS = 3600

@@ -188,6 +188,7 @@ def _plain_paths() -> dict[str, Any]:
     metrics = _get("Prometheus metrics.", {"type": "string"}, "text/plain")
     metrics["get"]["responses"].update({str(each): _error_answer(each) for each in (401, 403)})
     return {
+        "/": _get("A page with a form, for people.", {"type": "string"}, "text/html"),
         "/metadata": _get("The contract, the version and where it comes from.", anything),
         "/docs.json": _get("This document.", anything),
         "/docs": _get("This document as a page.", {"type": "string"}, "text/html"),

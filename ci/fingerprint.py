@@ -136,6 +136,6 @@ def _runner_digest(folder: Path) -> str:
     """The runners decide how a candidate predicts, so they belong to its fingerprint."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.suffix in (".py", ".R", ".jl"):
+        if path.suffix in (".py", ".R", ".jl", ".html"):
             digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""The page at `/`, driven in a headless Chromium as an analyst would."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import services
+from tests.support.browser import Browser
+
+HARM = "</script><b onclick=x>\"'&"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    root = tmp_path_factory.mktemp("page")
+    rules = services.contract("r", max_rows=3)
+    rules["description"] = HARM
+    rules["input"]["x"]["description"] = HARM
+    service = services.serve(services.build_tiny(root, "r", rules=rules), root / "run")
+    service.wait_until_answered()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(running, browser):
+    browser.open(f"http://127.0.0.1:{running.port}/")
+    return browser
+
+
+def test_the_form_predicts_and_says_the_unit(page):
+    page.run("document.getElementById('f-x').value = '4'")
+    page.run("document.getElementById('f-n').value = '1'")
+    page.run("document.querySelector('#one button').click()")
+    assert page.wait("document.getElementById('answer').textContent") == "y: 9 euro"
+
+
+def test_it_works_by_keyboard_alone(page):
+    page.run("document.getElementById('f-x').focus(); document.getElementById('f-x').select()")
+    for digit in "12":
+        page.press(digit, ord(digit), digit)
+    for key in ("Tab", "Tab", "Tab"):
+        page.press(key, 9)
+    assert page.run("document.activeElement.textContent") == "Predict"
+    page.press("Enter", 13, "\r")
+    assert "y: " in page.wait("document.getElementById('answer').textContent")
+
+
+def test_a_value_that_is_not_allowed_is_not_sent(page):
+    page.run("document.getElementById('f-x').value = '1000'")
+    page.run("document.querySelector('#one button').click()")
+    assert page.run("document.getElementById('f-x').validationMessage")
+    assert page.run("document.getElementById('answer').textContent") == ""
+
+
+def test_an_error_of_the_service_is_shown_in_words(page):
+    page.run("document.getElementById('f-mode').value = 'raise'")
+    page.run("document.querySelector('#one button').click()")
+    assert "own code failed" in page.wait("document.querySelector('#answer.bad')?.textContent")
+
+
+def test_a_file_comes_back_with_a_column_more(page, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\ufeffmode,x,n\r\n" + "".join(f'"ok",{i},1\r\n' for i in range(8)))
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+    assert page.wait("document.querySelector('#done a')?.textContent") == "Save the 8 predictions"
+    saved = page.download("#done a", tmp_path)
+    assert saved.name == "tiny-r-predictions.csv"
+    lines = saved.read_bytes().decode().split("\r\n")
+    assert lines[0].lstrip("\ufeff") == "mode,x,n,predicted_y"
+    assert lines[1:-1] == [f'"ok",{i},1,{2 * i + 1}' for i in range(8)]
+
+
+def test_a_bad_line_of_a_file_is_named(page, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("mode,x,n\nok,1,1\nok,5000,1\n")
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+    said = page.wait("document.querySelector('#done.bad')?.textContent")
+    assert "Row 2, x: must be at most 100" in said
+
+
+def test_it_fits_a_phone_and_names_every_field(page, running, tmp_path):
+    page.open(f"http://127.0.0.1:{running.port}/", width=360)
+    assert page.run("document.documentElement.scrollWidth") <= 360
+    unlabelled = (
+        "[...document.querySelectorAll('input,select')].filter(e => !e.labels.length).length"
+    )
+    assert page.run(unlabelled) == 0
+
+
+def test_text_of_a_contract_is_text_and_nothing_is_fetched_from_elsewhere(page, running):
+    assert page.run("document.querySelector('h1 + p').textContent") == HARM
+    assert page.run("document.querySelectorAll('b').length") == 0
+    answer = running.client.get("/")
+    assert "://" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert page.run("performance.getEntriesByType('resource').length") == 0
