@@ -6,6 +6,8 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
+from bentos.snippets import ADDRESS, snippets
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,10 @@ pre {{ background: #f3f3f3; padding: 1rem; overflow-x: auto }}
 {outputs}
 <h2>A request that works</h2>
 <pre>{request}</pre>
+<h2>From a program</h2>
+<p>Put this page's address without <code>docs</code> in the place of {address}. Where the service
+asks for a key, add the header <code>Authorization: Bearer KEY</code>.</p>
+{snippets}
 <p>More: <a href="docs.json">OpenAPI document</a>, <a href="metadata">metadata</a>,
 <a href="metrics">metrics</a>.</p>
 </html>
@@ -55,6 +61,11 @@ def docs(bundle: Bundle, document: Mapping[str, Any]) -> bytes:
         inputs=_table(schemas["Row"]["properties"]),
         outputs=_table(outputs),
         request=html.escape(request),
+        address=ADDRESS,
+        snippets="".join(
+            f'<h3>{title}</h3><pre id="{key}">{html.escape(text)}</pre>'
+            for key, (title, text) in snippets(bundle).items()
+        ),
     ).encode()
 
 

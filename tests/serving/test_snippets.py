@@ -1,0 +1,66 @@
+"""The programs that `/docs` shows, run as they stand."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import services
+
+COMMANDS = {
+    "curl": ["sh"],
+    "python": [sys.executable, "-"],
+    "r": ["Rscript", "-"],
+}
+SPECIAL = 'it\'s "ok" \\ é $HOME `x`'
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A model whose example has every character that a snippet could stumble over."""
+    root = tmp_path_factory.mktemp("snippets")
+    rules = services.contract("r")
+    rules["input"]["mode"] = {"type": "string", "example": SPECIAL}
+    rules["input"]["x"]["example"] = 1.25
+    rules["input"]["n"]["example"] = 3
+    source = services.SOURCES["r"].replace("mode <- rows$mode[1]", CHECKED)
+    service = services.serve(services.build_tiny(root, "r", source, rules), root / "run")
+    service.wait_until_answered()
+    yield service
+    service.stop()
+
+
+CHECKED = 'mode <- if (rows$mode[1] == "it\'s \\"ok\\" \\\\ \\u00e9 $HOME `x`") "ok" else "raise"'
+
+
+def snippet(service, key):
+    page = service.client.get("/docs").text
+    [text] = re.findall(f'<pre id="{key}">(.*?)</pre>', page, re.DOTALL)
+    return html.unescape(text).replace("ADDRESS", f"http://127.0.0.1:{service.port}")
+
+
+@pytest.mark.parametrize("language", list(COMMANDS))
+def test_a_snippet_prints_the_prediction(running, language):
+    done = subprocess.run(
+        COMMANDS[language],
+        input=snippet(running, language),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5.5" in done.stdout, done.stdout
+
+
+def test_power_query_holds_the_example_and_the_address(running):
+    """Power Query runs in Excel only; its one text is unquoted as M does it."""
+    text = snippet(running, "m")
+    [quoted] = re.findall(r'Json\.Document\("(.*)"\),', text)
+    assert json.loads(quoted.replace('""', '"')) == [{"x": 1.25, "n": 3, "mode": SPECIAL}]
+    assert f"http://127.0.0.1:{running.port}" in text
