@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import time
@@ -11,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bentos.access import OPERATORS, key_hash
-from ci.busy import only_one
 from ci.contract.access import AccessPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
@@ -58,7 +58,7 @@ def make(repository: Repository, department: str, models: Sequence[str], days: f
     """A new key of ``department`` for ``models``; without any, for all that it may call.
 
     Raises:
-        MlopsError: ``unknown_department``, ``not_allowed``, ``bad_days`` or ``busy``.
+        MlopsError: ``unknown_department``, ``not_allowed`` or ``bad_days``.
     """
     policy = load_policy(repository, AccessPolicy)
     allowed = _department(policy, department).models if department != OPERATORS else []
@@ -69,7 +69,7 @@ def make(repository: Repository, department: str, models: Sequence[str], days: f
             f"{department} may not call {wrong[0]}; add it to departments.{department}.models in "
             "policies/access.yaml first.",
         )
-    with only_one(repository, "keys", "all"):
+    with _turn(repository):
         return _add(repository, policy, department, list(models) or allowed, days)
 
 
@@ -77,10 +77,10 @@ def rotate(repository: Repository, key_id: str, days: float, grace_hours: float)
     """A new key like ``key_id``, which stays valid for ``grace_hours`` more.
 
     Raises:
-        MlopsError: ``unknown_key``, ``key_ended``, ``bad_days`` or ``busy``.
+        MlopsError: ``unknown_key``, ``key_ended`` or ``bad_days``.
     """
     policy = load_policy(repository, AccessPolicy)
-    with only_one(repository, "keys", "all"):
+    with _turn(repository):
         old = _stored(repository, key_id)
         if _state(old) != "valid":
             raise MlopsError(
@@ -98,10 +98,10 @@ def revoke(repository: Repository, key_id: str) -> Key:
     """End ``key_id`` now: services refuse it within a second.
 
     Raises:
-        MlopsError: ``unknown_key`` or ``busy``.
+        MlopsError: ``unknown_key``.
     """
     policy = load_policy(repository, AccessPolicy)
-    with only_one(repository, "keys", "all"):
+    with _turn(repository):
         revoked = {**_stored(repository, key_id), "revoked": True}
         _change(repository, policy, {key_id: revoked})
         return _key(key_id, revoked)
@@ -119,7 +119,9 @@ def take_over_policy(repository: Repository) -> Path:
     Raises:
         ProblemsError: the policy is not valid; services go on with what they have.
     """
-    _change(repository, load_policy(repository, AccessPolicy), {})
+    policy = load_policy(repository, AccessPolicy)
+    with _turn(repository):
+        _change(repository, policy, {})
     return access_path(repository)
 
 
@@ -130,12 +132,12 @@ def own_key(repository: Repository, model: str) -> Iterator[str | None]:
         yield None
         return
     policy = load_policy(repository, AccessPolicy)
-    with only_one(repository, "keys", "all"):
+    with _turn(repository):
         made = _add(repository, policy, OPERATORS, [model], OWN_KEY_DAYS)
     try:
         yield made.secret
     finally:
-        with only_one(repository, "keys", "all"):
+        with _turn(repository):
             _change(repository, policy, {made.id: None})
 
 
@@ -155,6 +157,16 @@ def _add(
     }
     _change(repository, policy, {key_id: entry})
     return Made(key_id, f"{PREFIX}_{key_id}_{secret}")
+
+
+@contextmanager
+def _turn(repository: Repository) -> Iterator[None]:
+    """Wait until nobody else changes the file, which takes milliseconds."""
+    path = repository.state_dir / "locks" / "keys.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _department(policy: AccessPolicy, name: str) -> Department:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,13 @@ def test_our_own_key_is_gone_afterwards(repository: Repository) -> None:
         assert access_to(repository).caller(bearer(str(key))) == "platform"
     assert refusal(access_to(repository), bearer(str(key))).code == "unauthorized"
     assert [each.department for each in keys(repository)] == ["marketing"]
+
+
+def test_keys_that_are_made_at_once_are_all_kept(repository: Repository) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: make(repository, "marketing", [], 1), range(24)))
+        list(threads.map(lambda _: take_over_policy(repository), range(8)))
+    assert {each.id for each in keys(repository)} == {each.id for each in made}
 
 
 def test_a_file_that_is_broken_lets_nobody_in(repository: Repository) -> None:
