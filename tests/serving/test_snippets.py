@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from ci.setup import apt
 from tests.support import services
 
 COMMANDS = {
@@ -28,11 +30,23 @@ def running(tmp_path_factory):
     rules["input"]["mode"] = {"type": "string", "example": SPECIAL}
     rules["input"]["x"]["example"] = 1.25
     rules["input"]["n"]["example"] = 3
+    _install_callers_programs()
     source = services.SOURCES["r"].replace("mode <- rows$mode[1]", CHECKED)
     service = services.serve(services.build_tiny(root, "r", source, rules), root / "run")
     service.wait_until_answered()
     yield service
     service.stop()
+
+
+def _install_callers_programs():
+    """What a caller has and the platform does not need."""
+    has_jsonlite = ["Rscript", "-e", "quit(status = !requireNamespace('jsonlite', quietly = TRUE))"]
+    missing = [] if shutil.which("curl") else ["curl"]
+    missing += (
+        [] if subprocess.run(has_jsonlite, check=False).returncode == 0 else ["r-cran-jsonlite"]
+    )
+    if missing:
+        apt.install(missing, otherwise=f"Missing for the snippets: install {', '.join(missing)}.")
 
 
 CHECKED = 'mode <- if (rows$mode[1] == "it\'s \\"ok\\" \\\\ \\u00e9 $HOME `x`") "ok" else "raise"'
