@@ -136,31 +136,52 @@ function send(kind, number, body)
     return nothing
 end
 
+# Julia buffers what goes to a file, and a worker may be killed at any time.
+function flush_log()
+    try
+        flush(stdout)
+        flush(stderr)
+    catch
+        # The model closed its own log.
+    end
+end
+
+# The frames above the caller of this function: the model's. Looking up the platform's frames below
+# and having Julia print the whole stack would cost seconds once and 0.1 s each time.
+function frames_of(trace, depth)
+    own = trace[1:max(length(trace) - depth, 0)]
+    return [frame for place in own for frame in StackTraces.lookup(place) if !frame.from_c]
+end
+
 # The innermost line of the model's folder on the stack.
-function location(trace, folder)
-    for frame in stacktrace(trace)
+function location(frames, folder)
+    for frame in frames
         file = String(frame.file)
         dirname(file) == folder && return " ($(basename(file)), line $(frame.line))"
     end
     return ""
 end
 
-function describe(err, trace, folder)
+function describe(err, frames, folder)
     if err isa LoadError
         where_ = " ($(basename(err.file)), line $(err.line))"
         return sprint(showerror, err.error) * where_
     end
-    return sprint(showerror, err) * location(trace, folder)
+    return sprint(showerror, err) * location(frames, folder)
 end
 
-function fail(number, err, trace, folder)
+function fail(number, err, frames, folder)
     try
-        showerror(stderr, err, trace)
+        showerror(stderr, err)
         println(stderr)
+        for frame in frames
+            println(stderr, "  ", frame.func, " at ", frame.file, ":", frame.line)
+        end
     catch
         # The model closed its own log.
     end
-    send("FAIL", number, Vector{UInt8}(codeunits(describe(err, trace, folder))))
+    flush_log()
+    send("FAIL", number, Vector{UInt8}(codeunits(describe(err, frames, folder))))
 end
 
 function load(predict_file, artifact)
@@ -178,7 +199,7 @@ function open_model(predict_file, artifact)
         send("OPEN", 0, UInt8[])
         return model
     catch err
-        fail(0, err, catch_backtrace(), dirname(predict_file))
+        fail(0, err, frames_of(catch_backtrace(), length(backtrace())), dirname(predict_file))
         exit(1)
     end
 end
@@ -189,9 +210,10 @@ function answer(model, number, rows, folder)
         frame_bytes(Base.invokelatest(predict, model, rows))
     catch err
         err isa InterruptException && exit(1)
-        return fail(number, err, catch_backtrace(), folder)
+        return fail(number, err, frames_of(catch_backtrace(), length(backtrace())), folder)
     end
     send("DONE", number, body)
+    flush_log()
 end
 
 function serve(model, folder)

@@ -127,7 +127,9 @@ def test_an_answer_in_each_accepted_form(watched: Watched, action: str) -> None:
     assert watched.pool.restarts == 0
 
 
-def test_an_error_names_the_text_and_the_line(watched: Watched, language: str) -> None:
+def test_an_error_names_the_text_and_the_line(
+    watched: Watched, language: str, tmp_path: Path
+) -> None:
     line = SOURCES[language][: SOURCES[language].index("no such store")].count("\n") + 1
     place = f"({LANGUAGES[language].predict_file}, line {line})"
     with pytest.raises(ModelError, match="no such store") as caught:
@@ -136,6 +138,8 @@ def test_an_error_names_the_text_and_the_line(watched: Watched, language: str) -
     assert caught.value.code == "model_error"
     assert watched.calls() == ["raise"], "an error of the model is not retried"
     assert watched.pool.restarts == 0
+    log = tmp_path / "log"
+    assert wait_until(lambda: "no such store" in log.read_text()), "while the worker lives"
 
 
 @pytest.mark.parametrize(

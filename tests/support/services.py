@@ -23,7 +23,7 @@ START_SECONDS = 90
 DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]  # even where we are killed
 MODES = ["ok", "raise", "hang", "slow", "die", "nan", "short"]
 
-# y = 2 x + n, where n is 0 if missing; `mode` of the first row makes the model misbehave.
+# y = 2 x + n, where n is 0 if missing; the first `mode` that is not ok makes the model misbehave.
 SOURCES = {
     "python": """
 import os, time
@@ -33,7 +33,7 @@ def load_model(directory):
     return float((Path(directory) / "slope.txt").read_text())
 
 def predict(model, rows):
-    mode = rows["mode"].iloc[0]
+    mode = next((each for each in rows["mode"] if each != "ok"), "ok")
     if mode == "raise":
         raise ValueError("a secret of the model")
     if mode == "hang":
@@ -52,7 +52,7 @@ def predict(model, rows):
 load_model <- function(directory) as.numeric(readLines(file.path(directory, "slope.txt")))
 
 predict_rows <- function(model, rows) {
-  mode <- rows$mode[1]
+  mode <- c(rows$mode[rows$mode != "ok"], "ok")[1]
   if (mode == "raise") stop("a secret of the model")
   if (mode == "hang") Sys.sleep(600)
   if (mode == "slow") {
@@ -69,7 +69,7 @@ predict_rows <- function(model, rows) {
 load_model(directory) = parse(Float64, readline(joinpath(directory, "slope.txt")))
 
 function predict_rows(model, rows)
-    mode = rows.mode[1]
+    mode = first([filter(!=("ok"), rows.mode); "ok"])
     mode == "raise" && error("a secret of the model")
     mode == "hang" && sleep(600)
     if mode == "slow"
