@@ -62,7 +62,7 @@ class Bundle:
 
     @property
     def limits(self) -> Mapping[str, Any]:
-        """workers, timeout_seconds, max_rows and max_body_bytes."""
+        """workers, timeout_seconds, max_rows, max_body_bytes and max_memory_bytes."""
         limits: Mapping[str, Any] = self.contract["serving"]
         return limits
 

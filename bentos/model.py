@@ -51,6 +51,7 @@ class ServedModel:
             workers=limits["workers"],
             timeout_seconds=limits["timeout_seconds"],
             log=_own_log(),
+            memory_bytes=limits["max_memory_bytes"],
         )
 
     def begin(self) -> None:

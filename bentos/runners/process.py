@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bentos.frames import MAX_FRAME_BYTES
+from bentos.runners.scratch import end_processes_of
 
 HEAD = struct.Struct("<4sII")
 REPLY_KINDS = (b"OPEN", b"DONE", b"FAIL")
@@ -156,8 +157,9 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
 
     def bury(self) -> None:
-        """After `kill`: wait for the end and free everything."""
+        """After `kill`: wait for the end, end what the model started, and free everything."""
         self._process.wait()
+        end_processes_of(self.scratch)
         self._release()
 
     def _release(self) -> None:

@@ -6,6 +6,7 @@ Arguments: the predict file, the artifact folder.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import struct
 import sys
@@ -101,6 +102,7 @@ def main() -> None:
     predict_file, artifact = Path(sys.argv[1]), sys.argv[2]
     os.set_inheritable(REQUESTS, False)
     os.set_inheritable(REPLIES, False)
+    sys.stdout, sys.stderr = log_to(1), log_to(2)
     try:
         import pandas  # noqa: F401  # now, and not in the first call
 
@@ -119,6 +121,41 @@ def main() -> None:
             report(error)
             kind, body = b"FAIL", describe(error, predict_file.parent)
         send(kind, number, body)
+
+
+class Log(io.RawIOBase):
+    """What the model prints: lost where it can't be written, and no error of the model's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def fileno(self) -> int:
+        """For programs that the model starts."""
+        return self._descriptor
+
+    def write(self, data: Any) -> int:
+        """All of it, or what goes."""
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            pass  # a full disk, or closed by the model
+        return len(data)
+
+
+def log_to(descriptor: int) -> io.TextIOWrapper:
+    """A text stream for ``print``, without a buffer that a killed worker would take with it."""
+    return io.TextIOWrapper(
+        Log(descriptor),  # type: ignore[arg-type]
+        encoding="utf-8",
+        errors="backslashreplace",
+        write_through=True,
+    )
 
 
 def report(error: Exception) -> None:

@@ -79,6 +79,8 @@ class Serving(Contract):
     """Most rows in one request."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
     """Largest body of a request."""
+    max_memory_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 40)] = 4 << 30
+    """Most memory that one process of the model may take; a call that needs more fails."""
 
 
 def _cron(value: str) -> str:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -124,6 +123,7 @@ def held(service: Running) -> Held:
     )
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_many_requests_leave_nothing(service: Running, count: int) -> None:
     before = held(service)

@@ -331,15 +331,57 @@ def test_a_killed_parent_leaves_no_worker(
     assert wait_until(lambda: not group_members(group))
 
 
+def processes_in(folder: Path) -> list[int]:
+    """Processes whose temporary folder is in ``folder``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TMPDIR={folder}".encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_child_that_left_its_group_ends_with_its_worker(watched: Watched, scratch: Path) -> None:
+    assert watched.ask("daemon", 4.0) == [8.0]
+    [worker] = watched.pool.pids()
+    assert wait_until(lambda: len(processes_in(scratch)) == 2)
+    os.kill(worker, signal.SIGKILL)
+    assert wait_until(lambda: watched.pool.restarts == 1 and watched.pool.alive() == 1)
+    assert wait_until(lambda: processes_in(scratch) == watched.pool.pids())
+
+
+def test_a_later_supervisor_ends_what_a_killed_ones_model_left(
+    model: tuple[Path, Path], language: str, scratch: Path
+) -> None:
+    abandoned = scratch / "mlops-workers-abandoned"
+    environment = {**os.environ, "TMPDIR": str(abandoned / "worker-1")}
+    (abandoned / "worker-1").mkdir(parents=True)
+    with (
+        subprocess.Popen(["sleep", "300"], env=environment) as left,
+        RunnerPool(language, *model, OUTPUTS),
+    ):
+        assert left.wait(10) == -signal.SIGKILL
+        assert not abandoned.exists()
+
+
+def test_a_full_disk_for_the_log_fails_no_call(model: tuple[Path, Path], language: str) -> None:
+    with RunnerPool(language, *model, OUTPUTS, log="/dev/full") as pool:
+        for action in ("print", "double"):
+            assert pool.predict(rows_of(action, 4.0)).to_lists() == {"y": [8.0]}
+        with pytest.raises(ModelError, match="no such store"):
+            pool.predict(rows_of("raise", 4.0))
+        assert pool.restarts == 0
+
+
 def test_a_later_supervisor_removes_what_a_killed_one_left(
     model: tuple[Path, Path], language: str, scratch: Path
 ) -> None:
     abandoned = scratch / "mlops-workers-abandoned"
     abandoned.mkdir()
-    os.utime(abandoned, (0, 0))
     with RunnerPool(language, *model, OUTPUTS):
         assert not abandoned.exists()
-        os.utime(next(scratch.iterdir()), (0, 0))
         with RunnerPool(language, *model, OUTPUTS) as other:
             assert len(os.listdir(scratch)) == 2, "a folder in use stays"
             assert other.alive() == 1

@@ -31,7 +31,9 @@ def running(tmp_path_factory):
     rules["input"]["x"]["example"] = 1.25
     rules["input"]["n"]["example"] = 3
     _install_callers_programs()
-    source = services.SOURCES["r"].replace("mode <- rows$mode[1]", CHECKED)
+    source = services.SOURCES["r"].replace(
+        'mode <- c(rows$mode[rows$mode != "ok"], "ok")[1]', CHECKED
+    )
     service = services.serve(services.build_tiny(root, "r", source, rules), root / "run")
     service.wait_until_answered()
     yield service

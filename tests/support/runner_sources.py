@@ -48,6 +48,8 @@ def predict(model, rows):
     if action == "child":
         os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "100")
         time.sleep(100)
+    if action == "daemon":
+        os.spawnlp(os.P_NOWAIT, "setsid", "setsid", "sleep", "300")
     if action == "memory":
         np.ones(400_000_000).sum()
     if action == "length":
@@ -109,6 +111,7 @@ predict_rows <- function(model, rows) {
     system("sleep 100 &")
     Sys.sleep(100)
   }
+  if (action == "daemon") system("setsid sleep 300 &")
   if (action == "memory") sum(numeric(4e8) + 1)
   switch(action,
     length = x[-1],
@@ -165,6 +168,7 @@ function predict_rows(model, rows)
         run(`sleep 100`, wait = false)
         sleep(100)
     end
+    action == "daemon" && run(`setsid sleep 300`, wait = false)
     action == "memory" && sum(ones(400_000_000))
     action == "length" && return x[2:end]
     action == "type" && return string.(x)

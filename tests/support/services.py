@@ -21,13 +21,19 @@ from ci.contract.model import ModelContract
 LOCK = Path(ci.__file__).parent / "locks" / "serving.txt"
 START_SECONDS = 90
 DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]  # even where we are killed
-MODES = ["ok", "raise", "hang", "slow", "die", "nan", "short"]
+MODES = [
+    *("ok", "raise", "hang", "slow", "die", "nan", "short"),
+    *("loop", "print", "memory", "type", "large", "children"),
+]
 
+CHILDREN = "seq 200 | while read number; do sleep 300 & done"
 # y = 2 x + n, where n is 0 if missing; the first `mode` that is not ok makes the model misbehave.
 SOURCES = {
     "python": """
 import os, time
 from pathlib import Path
+
+import numpy as np
 
 def load_model(directory):
     return float((Path(directory) / "slope.txt").read_text())
@@ -43,6 +49,19 @@ def predict(model, rows):
         time.sleep(1)
     if mode == "die":
         os._exit(3)
+    while mode == "loop":
+        pass
+    if mode == "print":
+        print("printed " * 500_000)
+    kept = []
+    while mode == "memory":
+        kept.append(np.ones(10_000_000))
+    if mode == "type":
+        return ["two"] * len(rows)
+    if mode == "large":
+        return np.ones(12_500_000)
+    if mode == "children":
+        os.system("CHILDREN")
     y = model * rows["x"] + rows["n"].fillna(0).astype(float)
     if mode == "nan":
         y = y * float("nan")
@@ -60,6 +79,13 @@ predict_rows <- function(model, rows) {
     Sys.sleep(1)
   }
   if (mode == "die") quit(status = 3)
+  while (mode == "loop") {}
+  if (mode == "print") cat(rep("printed", 500000))
+  kept <- list()
+  while (mode == "memory") kept[[length(kept) + 1]] <- numeric(1e7) + 1
+  if (mode == "type") return(rep("two", nrow(rows)))
+  if (mode == "large") return(rep(1, 12500000))
+  if (mode == "children") system("CHILDREN")
   y <- model * rows$x + ifelse(is.na(rows$n), 0, rows$n)
   if (mode == "nan") y <- y * NaN
   if (mode == "short") y[-1] else y
@@ -78,12 +104,23 @@ function predict_rows(model, rows)
         sleep(1)
     end
     mode == "die" && exit(3)
+    while mode == "loop"
+    end
+    mode == "print" && println(repeat("printed ", 500_000))
+    kept = Vector{Float64}[]
+    while mode == "memory"
+        push!(kept, ones(10_000_000))
+    end
+    mode == "type" && return fill("two", length(rows.x))
+    mode == "large" && return ones(12_500_000)
+    mode == "children" && run(`sh -c "CHILDREN"`)
     y = model .* rows.x .+ coalesce.(rows.n, 0)
     mode == "nan" && (y = y .* NaN)
     return mode == "short" ? y[2:end] : y
 end
 """,
 }
+SOURCES = {key: text.replace("CHILDREN", CHILDREN) for key, text in SOURCES.items()}
 
 
 def contract(language: str, **serving: Any) -> dict[str, Any]:
