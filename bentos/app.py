@@ -23,15 +23,16 @@ from bentos.answers import Answer, RequestError, error_answer, json_answer
 from bentos.body import DisconnectedError, read_body
 from bentos.form import form
 from bentos.metrics import Metrics, exposition
-from bentos.model import no_worker
+from bentos.model import fields, no_worker, to_frame
 from bentos.openapi import document
 from bentos.rows import RowsError, check_rows
-from bentos.tables import TABLES, columns_of
+from bentos.tables import TABLES, table_frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from bentos.access import Access
+    from bentos.frames import Frame
     from bentos.model import ServedModel
     from bentos.records import Records
 
@@ -90,6 +91,8 @@ class Application:
         self._numbers = itertools.count()
         self._run = os.urandom(6).hex()
         bundle = model.bundle
+        self._inputs = bundle.inputs
+        self._fields = fields(self._inputs)
         described = document(bundle)
         self._fixed = {
             "/": Answer(200, form(bundle, described), HTML, PAGE_HEADERS),
@@ -190,19 +193,18 @@ class Application:
         body = await read_body(
             call.headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]
         )
-        columns = self._columns(kind, body)
-        predictions = await self._model.predict(columns)
+        frame = self._frame(kind, body)
+        predictions = await self._model.predict(frame)
         call.rows = len(predictions)
-        self._records.predicted(time.time(), call.id, columns, predictions)
+        self._records.predicted(time.time(), call.id, frame, predictions)
         return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)
 
-    def _columns(self, kind: str, body: bytes) -> dict[str, Any]:
-        bundle = self._model.bundle
-        most = bundle.limits["max_rows"]
+    def _frame(self, kind: str, body: bytes) -> Frame:
+        most = self._model.bundle.limits["max_rows"]
         try:
             if kind in TABLES:
-                return columns_of(kind, body, bundle.inputs, most)
-            return check_rows(bundle.inputs, _rows(_parse(body), most))
+                return table_frame(kind, body, self._inputs, most)
+            return to_frame(self._fields, check_rows(self._inputs, _rows(_parse(body), most)))
         except RowsError as error:
             raise RequestError("invalid_rows", f"Rows refused: {error}", error.problems) from None
 

@@ -11,11 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bentos.answers import RequestError
 from bentos.bundle import read_bundle
-from bentos.frames import Column, Field, Frame, FrameError, column_from_values
+from bentos.frames import Field, Frame, FrameError, column_from_values
 from bentos.runners import (
     DeadlineError,
     ModelError,
@@ -25,7 +23,7 @@ from bentos.runners import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bentos.bundle import Bundle
 
@@ -62,7 +60,7 @@ class ServedModel:
         if self._begun is not None:
             return
         columns = {name: [value] for name, value in self.bundle.example_row().items()}
-        example = to_frame(self.bundle.inputs, columns)
+        example = to_frame(fields(self.bundle.inputs), columns)
         self._threads = ThreadPoolExecutor(1, "model-start")
         self._begun = self._threads.submit(self._start, example)
 
@@ -109,16 +107,16 @@ class ServedModel:
         """How many calls wait for a worker."""
         return self._pool.waiting()
 
-    async def predict(self, columns: Mapping[str, Any]) -> list[Any]:
+    async def predict(self, frame: Frame) -> list[Any]:
         """A prediction a row: a scalar, or a mapping where the contract has several outputs.
 
-        ``columns`` are the inputs that the contract allows. Raises RequestError ``model_error``,
+        ``frame`` holds inputs that the contract allows. Raises RequestError ``model_error``,
         ``no_worker`` or ``deadline``.
         """
         if self.failure:
             raise no_worker()
         try:
-            answer = await self._pool.predict_async(to_frame(self.bundle.inputs, columns))
+            answer = await self._pool.predict_async(frame)
         except RunnerError as error:
             logger.error("%s: %s", error.code, error.message)
             raise self._request_error(error) from None
@@ -167,17 +165,16 @@ def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
     ]
 
 
-def to_frame(columns: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Frame:
-    """The values, lists or arrays of numbers, as a frame of the contract's types."""
-    return Frame({each.name: _column(each, values[each.name]) for each in fields(columns)})
-
-
-def _column(field: Field, values: Any) -> Column:
-    if isinstance(values, np.ndarray):
-        return Column(
-            "float64", values, np.zeros(len(values), np.bool_) if field.nullable else None
-        )
-    return column_from_values(values, field.type, nullable=field.nullable, name=field.name)
+def to_frame(fields: Sequence[Field], values: Mapping[str, Sequence[Any]]) -> Frame:
+    """The values, Python scalars and None, as a frame of the contract's columns."""
+    return Frame(
+        {
+            each.name: column_from_values(
+                values[each.name], each.type, nullable=each.nullable, name=each.name
+            )
+            for each in fields
+        }
+    )
 
 
 def _predictions(answer: Frame) -> list[Any]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bentos.bundle import Bundle
+    from bentos.frames import Frame
 
 FLUSH_SECONDS = 0.1
 WAITING_LINES = 20_000
@@ -36,7 +37,7 @@ class Records:
         self._model = {"model": bundle.name, "version": bundle.version}
         self._kept = [name for name, rules in bundle.inputs.items() if not rules.get("pii")]
         self._access: deque[dict[str, Any]] = deque(maxlen=WAITING_LINES)
-        self._predictions: deque[tuple[float, str, Any, list[Any]]] = deque(maxlen=WAITING_LINES)
+        self._predictions: deque[tuple[float, str, Frame, list[Any]]] = deque(maxlen=WAITING_LINES)
         self._directory = directory
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
@@ -49,13 +50,11 @@ class Records:
             self.dropped += len(self._access) == WAITING_LINES
             self._access.append(record)
 
-    def predicted(
-        self, time: float, request_id: str, columns: Mapping[str, Any], predictions: list[Any]
-    ) -> None:
+    def predicted(self, time: float, request_id: str, frame: Frame, predictions: list[Any]) -> None:
         """What a call asked and was answered; not to be changed afterwards."""
         if self._directory is not None:
             self.dropped += len(self._predictions) == WAITING_LINES
-            self._predictions.append((time, request_id, columns, predictions))
+            self._predictions.append((time, request_id, frame, predictions))
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -73,9 +72,9 @@ class Records:
     def _access_line(self, record: dict[str, Any]) -> bytes:
         return _line({**record, "time": _iso(record["time"]), **self._model})
 
-    def _prediction_line(self, entry: tuple[float, str, Any, list[Any]]) -> bytes:
+    def _prediction_line(self, entry: tuple[float, str, Frame, list[Any]]) -> bytes:
         """At most ROWS_LOGGED rows, evenly spread, without the columns with personal data."""
-        time, request_id, columns, predictions = entry
+        time, request_id, frame, predictions = entry
         step = -(-len(predictions) // ROWS_LOGGED)
         return _line(
             {
@@ -84,7 +83,7 @@ class Records:
                 **self._model,
                 "rows": len(predictions),
                 "step": step,
-                "inputs": {name: _listed(columns[name][::step]) for name in self._kept},
+                "inputs": {name: frame.columns[name].every(step) for name in self._kept},
                 "predictions": predictions[::step],
             }
         )
@@ -121,11 +120,6 @@ def _rotate(path: Path) -> None:
 
 def _iso(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
-
-
-def _listed(values: Any) -> list[Any]:
-    """A list of a list or of an array."""
-    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _line(record: dict[str, Any]) -> bytes:

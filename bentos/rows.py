@@ -126,7 +126,7 @@ def check_rows(columns: Mapping[str, Rules], rows: Sequence[Any]) -> dict[str, l
     else:
         values = {name: [row[name] for row in rows] for name in columns}
         whole = True
-    if whole and all(_fits(rules, values[name]) for name, rules in columns.items()):
+    if whole and all(fits(rules, values[name]) for name, rules in columns.items()):
         return {name: tidy(rules, values[name]) for name, rules in columns.items()}
     problems = list(islice(_row_problems(columns, rows), MOST_PROBLEMS))
     if problems:
@@ -142,7 +142,7 @@ def check_columns(
     ``values`` has every column of the contract, as Python scalars with None where missing; others
     are left out. Raises RowsError.
     """
-    wrong = {name: rules for name, rules in columns.items() if not _fits(rules, values[name])}
+    wrong = {name: rules for name, rules in columns.items() if not fits(rules, values[name])}
     if wrong:
         table = zip(*(values[name] for name in wrong), strict=True)
         rows = [dict(zip(wrong, row, strict=True)) for row in table]
@@ -152,7 +152,7 @@ def check_columns(
     return {name: tidy(rules, values[name]) for name, rules in columns.items()}
 
 
-def _fits(rules: Rules, values: Sequence[Any]) -> bool:
+def fits(rules: Rules, values: Sequence[Any]) -> bool:
     """Whether all values are allowed, in few passes; False may also mean "look closer"."""
     types = set(map(type, values))
     if type(None) in types:

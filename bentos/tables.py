@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import struct
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bentos.answers import RequestError
-from bentos.rows import MOST_PROBLEMS, RowProblem, RowsError, problem_of, tidy
+from bentos.columns import frame_of
+from bentos.compressed import grown_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bentos.frames import Frame
     from bentos.rows import Rules
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -25,12 +24,11 @@ TITLES = {ARROW_STREAM: "Arrow IPC stream", ARROW_FILE: "Arrow IPC file", PARQUE
           CSV: "CSV file"}  # fmt: skip
 # What a compressed body may grow to; the size of the body itself is the contract's.
 MOST_BYTES = 64 << 20
-COMPRESSED = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")  # how zstd and LZ4 frames begin
 TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
 
 
-def columns_of(kind: str, body: bytes, columns: Mapping[str, Rules], most: int) -> dict[str, Any]:
-    """The values of the table by column, in the contract's order: arrays, or lists with None.
+def table_frame(kind: str, body: bytes, columns: Mapping[str, Rules], most: int) -> Frame:
+    """The frame of the table, its columns in the contract's order.
 
     ``kind`` is one of TABLES. Raises RequestError ``invalid_table`` or ``invalid_rows``, and
     RowsError.
@@ -43,15 +41,8 @@ def columns_of(kind: str, body: bytes, columns: Mapping[str, Rules], most: int) 
         text = f"The body can't be read as {TITLES[kind]}: {' '.join(str(error).split())[:300]}"
         raise RequestError("invalid_table", text) from None
     _check_shape(table, columns, most)
-    values = {name: _values(table, name, rules) for name, rules in columns.items()}
-    problems = [p for name in columns for p in _problems(name, columns[name], values[name])]
-    if problems:
-        problems.sort(key=lambda each: each.index)
-        raise RowsError(problems[:MOST_PROBLEMS])
-    return {
-        name: given if isinstance(given, np.ndarray) else tidy(columns[name], given)
-        for name, given in values.items()
-    }
+    there, nulls = set(table.schema.names), pa.nulls(table.num_rows)
+    return frame_of({n: _array(table, n) if n in there else nulls for n in columns}, columns)
 
 
 def _read(kind: str, body: bytes, columns: Mapping[str, Rules], most: int) -> Any:
@@ -61,13 +52,17 @@ def _read(kind: str, body: bytes, columns: Mapping[str, Rules], most: int) -> An
         return _read_csv(body, columns)
     if kind == PARQUET:
         return _read_parquet(body, most)
-    _check_growth(body)
-    source = pa.BufferReader(body)
+    stream = kind == ARROW_STREAM
+    _check_size(grown_bytes(body, stream=stream))
     options = pa.ipc.IpcReadOptions(use_threads=False)
-    opened = pa.ipc.open_stream if kind == ARROW_STREAM else pa.ipc.open_file
-    table = opened(source, options=options).read_all()
-    table.validate(full=True)  # offsets and text come from outside
-    return table
+    if stream:
+        batches = list(reader := pa.ipc.open_stream(body, options=options))
+    else:
+        reader = pa.ipc.open_file(body, options=options)
+        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+    for batch in batches:
+        batch.validate(full=True)  # offsets and text come from outside
+    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches, reader.schema)
 
 
 def _read_csv(body: bytes, columns: Mapping[str, Rules]) -> Any:
@@ -103,30 +98,19 @@ def _read_parquet(body: bytes, most: int) -> Any:
     return file.read(use_threads=False)
 
 
-def _check_growth(body: bytes) -> None:
-    """Refuse what its compressed buffers say to become: each has its size before it."""
-    declared = 0
-    for mark in COMPRESSED:
-        place = body.find(mark, 8)
-        while place >= 0:
-            (size,) = struct.unpack_from("<q", body, place - 8)
-            declared += size if 0 < size < 1 << 40 else 0
-            place = body.find(mark, place + 1)
-    _check_size(declared)
-
-
 def _check_size(size: int) -> None:
     if size > MOST_BYTES:
         raise ValueError(f"it becomes larger than {MOST_BYTES} bytes when it is decompressed")
 
 
 def _check_shape(table: Any, columns: Mapping[str, Rules], most: int) -> None:
-    if len(set(table.column_names)) < table.num_columns:
+    names = table.schema.names
+    if len(set(names)) < len(names):
         raise RequestError("invalid_rows", "The table has two columns of one name.")
-    unknown = [name for name in table.column_names if name not in columns]
+    unknown = [name for name in names if name not in columns]
     if unknown:
-        names = ", ".join(columns)
-        text = f"{unknown[0][:80]!r} is no column of this model; its columns are {names}."
+        known = ", ".join(columns)
+        text = f"{unknown[0][:80]!r} is no column of this model; its columns are {known}."
         raise RequestError("invalid_rows", text)
     if not table.num_rows:
         raise RequestError("invalid_rows", "The table has no rows; send at least one.")
@@ -139,33 +123,11 @@ def _too_many(rows: int, most: int) -> RequestError:
     return RequestError("invalid_rows", text)
 
 
-def _values(table: Any, name: str, rules: Rules) -> Any:
-    """The column as a float64 array where it is numbers without a missing one, else as a list."""
+def _array(table: Any, name: str) -> Any:
+    """The column as one array of plain values."""
     import pyarrow as pa
 
-    if name not in table.column_names:
-        return [None] * table.num_rows
-    column = table.column(name).combine_chunks()
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    numbers = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-    if rules["type"] == "number" and numbers and not column.null_count:
-        return column.to_numpy(zero_copy_only=False).astype(np.float64)
-    return column.to_pylist()
-
-
-def _problems(name: str, rules: Rules, values: Any) -> list[RowProblem]:
-    if isinstance(values, np.ndarray):
-        wrong = ~np.isfinite(values)
-        if rules.get("minimum") is not None:
-            wrong |= values < rules["minimum"]
-        if rules.get("maximum") is not None:
-            wrong |= values > rules["maximum"]
-        places = np.flatnonzero(wrong)[:MOST_PROBLEMS].tolist()
-        return [_problem(i, name, rules, float(values[i])) for i in places]
-    found = ((i, problem_of(rules, value)) for i, value in enumerate(values))
-    return [RowProblem(i, name, problem) for i, problem in found if problem][:MOST_PROBLEMS]
-
-
-def _problem(index: int, name: str, rules: Rules, value: float) -> RowProblem:
-    return RowProblem(index, name, problem_of(rules, value) or "must be a number")
+    column = table.column(name)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -61,6 +61,11 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    def every(self, step: int) -> list[Any]:
+        """The first value and each ``step``-th after it, as `to_list` gives them."""
+        missing = None if self.missing is None else self.missing[::step]
+        return Column(self.kind, self.values[::step], missing).to_list()
+
     def to_list(self) -> list[Any]:
         """The values as float, int, bool or str, with None where missing."""
         values: list[Any] = self.values.tolist()

@@ -11,7 +11,7 @@ from pyarrow import csv, parquet
 
 from bentos.answers import RequestError
 from bentos.rows import RowsError
-from bentos.tables import ARROW_FILE, ARROW_STREAM, CSV, PARQUET, TABLES, columns_of
+from bentos.tables import ARROW_FILE, ARROW_STREAM, CSV, PARQUET, TABLES, table_frame
 from tests.support import services
 
 RULES = services.contract("r")["input"]
@@ -41,11 +41,11 @@ def table_of(rows=None, **columns):
 
 
 def taken(kind, table, most=1000):
-    return columns_of(kind, body(kind, table), RULES, most)
+    return table_frame(kind, body(kind, table), RULES, most)
 
 
 def plain(columns):
-    return {name: list(values) for name, values in columns.items()}
+    return columns.to_lists()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_shape_is_checked(kind):
             taken(kind, table, most)
     with pytest.raises(RowsError, match="column mode: must not be missing"):
         taken(kind, table_of().drop_columns(["mode"]))
-    assert taken(kind, table_of().drop_columns(["n"]))["n"] == [None] * 3
+    assert plain(taken(kind, table_of().drop_columns(["n"])))["n"] == [None] * 3
 
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4"])
@@ -131,8 +131,8 @@ def test_a_small_body_does_not_become_a_large_table(kind, codec):
     content = body(kind, bomb, compression=codec)
     assert len(content) < 1_000_000
     with pytest.raises(RequestError, match="becomes larger"):
-        columns_of(kind, content, RULES, 1000)
-    small = columns_of(kind, body(kind, table_of(), compression=codec), RULES, 1000)
+        table_frame(kind, content, RULES, 1000)
+    small = table_frame(kind, body(kind, table_of(), compression=codec), RULES, 1000)
     assert plain(small)["x"] == [3.5, -4.0, 0.0]
 
 
@@ -140,18 +140,18 @@ def test_a_small_parquet_file_does_not_become_a_large_table():
     bomb = pa.table({"x": [1.0] * 2, "mode": ["a" * 50_000_000, "b" * 50_000_000]})
     content = body(PARQUET, bomb, compression="zstd", use_dictionary=False)
     with pytest.raises(RequestError, match="becomes larger"):
-        columns_of(PARQUET, content, RULES, 1000)
+        table_frame(PARQUET, content, RULES, 1000)
 
 
 def test_csv_as_excel_writes_it():
     text = '\ufeffmode,x,n\r\nok,1.5,\r\n"ok",2,3\r\n'
-    found = columns_of(CSV, text.encode(), RULES, 10)
+    found = table_frame(CSV, text.encode(), RULES, 10)
     assert plain(found) == {"x": [1.5, 2.0], "n": [None, 3], "mode": ["ok", "ok"]}
 
 
 @pytest.mark.parametrize("text", ["x,mode\n1;ok\n", "x,mode\nabc,ok\n", "x,mode\n1,\xe4\n"])
 def test_csv_that_does_not_fit_is_a_sentence(text):
     with pytest.raises(RequestError) as caught:
-        columns_of(CSV, text.encode("latin-1"), RULES, 10)
+        table_frame(CSV, text.encode("latin-1"), RULES, 10)
     assert caught.value.code == "invalid_table"
     assert "\n" not in caught.value.message

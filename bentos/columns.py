@@ -1,0 +1,125 @@
+"""Arrow columns held to the contract, as columns of a frame: without a Python object for a number.
+
+What is not plainly right is looked at value by value, for a sentence about each that is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bentos.frames import Column, Frame, column_from_values
+from bentos.frames.frame import DTYPES, FILLERS, KIND_OF_TYPE
+from bentos.rows import INTEGER_LIMIT, MOST_PROBLEMS, RowProblem, RowsError, fits, problem_of, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bentos.frames.frame import Array, Mask
+    from bentos.rows import Rules
+
+LARGEST = sys.float_info.max
+
+
+def frame_of(arrays: Mapping[str, Any], columns: Mapping[str, Rules]) -> Frame:
+    """The frame of ``arrays``, pyarrow's, one for each column of the contract and in its order.
+
+    Raises RowsError.
+    """
+    ready = _plain_numbers(arrays, columns)
+    problems: list[RowProblem] = []
+    for name, rules in columns.items():
+        if name not in ready:
+            column = _vector(arrays[name], rules) or _looked_at(name, arrays[name], rules, problems)
+            ready[name] = column
+    if problems:
+        problems.sort(key=lambda each: each.index)
+        raise RowsError(problems[:MOST_PROBLEMS])
+    return Frame({name: ready[name] for name in columns})
+
+
+def _plain_numbers(arrays: Mapping[str, Any], columns: Mapping[str, Rules]) -> dict[str, Column]:
+    """All columns of numbers that are not nullable and allowed, looked at together.
+
+    One look at a block takes a tenth of the time of one look at each column.
+    """
+    import pyarrow as pa
+
+    double = pa.float64()
+    names = [
+        name
+        for name, rules in columns.items()
+        if rules["type"] == "number" and not rules.get("nullable") and arrays[name].type == double
+    ]
+    names = [name for name in names if not arrays[name].null_count]
+    if not names:
+        return {}
+    block = np.array([arrays[name].to_numpy() for name in names])
+    bounds = zip(names, block.min(axis=1).tolist(), block.max(axis=1).tolist(), strict=True)
+    right = [_within(columns[name], low, high) for name, low, high in bounds]
+    return {
+        name: Column("float64", values)
+        for name, values, allowed in zip(names, block, right, strict=True)
+        if allowed
+    }
+
+
+def _within(rules: Rules, low: float, high: float) -> bool:
+    """Whether all between ``low`` and ``high`` is allowed; not where either is NaN."""
+    limit = INTEGER_LIMIT if rules["type"] == "integer" else LARGEST
+    minimum, maximum = rules.get("minimum"), rules.get("maximum")
+    least = -limit if minimum is None else max(minimum, -limit)
+    most = limit if maximum is None else min(maximum, limit)
+    return bool(least <= low and high <= most)
+
+
+def _vector(array: Any, rules: Rules) -> Column | None:
+    """The column where it plainly is what the contract allows; None says to look closer."""
+    if array.null_count and not rules.get("nullable"):
+        return None
+    missing = array.is_null().to_numpy(zero_copy_only=False) if rules.get("nullable") else None
+    if rules["type"] == "string":
+        return _texts(array, rules, missing)
+    return _numbers(array, rules, missing)
+
+
+def _numbers(array: Any, rules: Rules, missing: Mask | None) -> Column | None:
+    """A column of numbers, whole numbers or booleans."""
+    import pyarrow as pa
+
+    kind = KIND_OF_TYPE[rules["type"]]
+    boolean, floating = pa.types.is_boolean(array.type), pa.types.is_floating(array.type)
+    if boolean != (kind == "bool") or not (boolean or floating or pa.types.is_integer(array.type)):
+        return None
+    if array.null_count == len(array):
+        return Column(kind, np.zeros(len(array), DTYPES[kind]), missing)
+    filled = array.fill_null(FILLERS[kind]) if array.null_count else array
+    values: Array = filled.to_numpy(zero_copy_only=False)
+    given = values[~missing] if missing is not None and array.null_count else values
+    if not boolean and not _within(rules, given.min().item(), given.max().item()):
+        return None
+    if kind == "int32" and floating and not (given == np.floor(given)).all():
+        return None
+    return Column(kind, values.astype(DTYPES[kind]), missing)
+
+
+def _texts(array: Any, rules: Rules, missing: Mask | None) -> Column | None:
+    values = array.to_pylist()
+    if not fits(rules, values):
+        return None
+    if array.null_count:
+        values = ["" if value is None else value for value in values]
+    return Column("utf8", np.array(values, dtype=object), missing)
+
+
+def _looked_at(name: str, array: Any, rules: Rules, problems: list[RowProblem]) -> Column:
+    """The column, or an empty one and what is wrong with it in ``problems``."""
+    values = array.to_pylist()
+    found = ((i, problem_of(rules, value)) for i, value in enumerate(values))
+    wrong = [RowProblem(i, name, problem) for i, problem in found if problem]
+    problems += wrong[:MOST_PROBLEMS]
+    nullable = bool(rules.get("nullable"))
+    kept = [None] * len(values) if wrong else tidy(rules, values)
+    return column_from_values(kept, rules["type"], nullable=nullable, name=name)
