@@ -42,7 +42,11 @@ class Crew:
         self._start_timeout_seconds = start_timeout_seconds
         self._log = log
         self._memory_bytes = memory_bytes
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        # Of callers only: a worker that is free again is no news to the keeper, whose waking
+        # costs a request more than its validation.
+        self._freed = threading.Condition(lock)
         self._starting: set[Worker] = set()
         self._ready: set[Worker] = set()
         self._idle: list[Worker] = []
@@ -118,7 +122,7 @@ class Crew:
                 if self._failure and not self._ready and not self._starting:
                     raise NoWorkerError(f"No worker lives: {self._failure.message}")
                 left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
+                if left <= 0 or not self._freed.wait(left):
                     raise self._nobody_free()
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -128,6 +132,7 @@ class Crew:
 
     def _tell(self) -> None:
         self._changed.notify_all()
+        self._freed.notify_all()
         for changed in self._watchers:
             changed()
 
@@ -165,6 +170,8 @@ class Crew:
                 self._drop(worker)
             else:
                 self._idle.append(worker)
+                self._freed.notify_all()
+            if not self._open:
                 self._changed.notify_all()
 
     def _drop(self, worker: Worker) -> None:
@@ -172,6 +179,7 @@ class Crew:
         self._ready.discard(worker)
         self._dead.append(worker)
         self._changed.notify_all()
+        self._freed.notify_all()
 
     def _keep(self, command: list[str], scratch: Scratch) -> None:
         """Hold the number of workers until the crew closes; runs in a thread of its own."""
