@@ -7,6 +7,7 @@ thread that can't keep up) is dropped and counted: it neither fails nor holds up
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from bentos.frames import Frame
 
 FLUSH_SECONDS = 0.1
+# Requests wait while this thread holds the interpreter: it works for a little and rests for more.
+WORK_SECONDS = 0.0002
+REST_SECONDS = 0.0005
 WAITING_LINES = 20_000
 FILE_BYTES = 16 << 20
 KEPT_FILES = 16
@@ -50,11 +54,11 @@ class Records:
             self.dropped += len(self._access) == WAITING_LINES
             self._access.append(record)
 
-    def predicted(self, time: float, request_id: str, frame: Frame, predictions: list[Any]) -> None:
+    def predicted(self, when: float, request_id: str, frame: Frame, predictions: list[Any]) -> None:
         """What a call asked and was answered; not to be changed afterwards."""
         if self._directory is not None:
             self.dropped += len(self._predictions) == WAITING_LINES
-            self._predictions.append((time, request_id, frame, predictions))
+            self._predictions.append((when, request_id, frame, predictions))
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -66,19 +70,29 @@ class Records:
         closing = False
         while not closing:
             closing = self._closing.wait(FLUSH_SECONDS)
-            self._write(ACCESS_FILE, map(self._access_line, _taken(self._access)))
-            self._write(PREDICTIONS_FILE, map(self._prediction_line, _taken(self._predictions)))
+            self._write(ACCESS_FILE, map(self._access_line, self._taken(self._access)))
+            predictions = self._taken(self._predictions)
+            self._write(PREDICTIONS_FILE, map(self._prediction_line, predictions))
+
+    def _taken(self, waiting: deque[Any]) -> Iterator[Any]:
+        """What waits now, taken off; with rests between, but for the last time."""
+        began = time.perf_counter()
+        for _ in range(len(waiting)):
+            yield waiting.popleft()
+            if time.perf_counter() - began > WORK_SECONDS and not self._closing.is_set():
+                time.sleep(REST_SECONDS)
+                began = time.perf_counter()
 
     def _access_line(self, record: dict[str, Any]) -> bytes:
         return _line({**record, "time": _iso(record["time"]), **self._model})
 
     def _prediction_line(self, entry: tuple[float, str, Frame, list[Any]]) -> bytes:
         """At most ROWS_LOGGED rows, evenly spread, without the columns with personal data."""
-        time, request_id, frame, predictions = entry
+        when, request_id, frame, predictions = entry
         step = -(-len(predictions) // ROWS_LOGGED)
         return _line(
             {
-                "time": _iso(time),
+                "time": _iso(when),
                 "request_id": request_id,
                 **self._model,
                 "rows": len(predictions),
@@ -103,12 +117,6 @@ class Records:
             self.dropped += len(written)
 
 
-def _taken(waiting: deque[Any]) -> Iterator[Any]:
-    """What waits now, taken off."""
-    for _ in range(len(waiting)):
-        yield waiting.popleft()
-
-
 def _rotate(path: Path) -> None:
     """Give the file its time as a name, and delete the oldest beyond those that are kept."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -118,8 +126,8 @@ def _rotate(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _line(record: dict[str, Any]) -> bytes:
