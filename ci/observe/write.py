@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALERTS, CONFIGURATION, DASHBOARD = "alerts.yaml", "prometheus.yaml", "dashboard.json"
 KEY_FILE = "metrics.key"
+ALERTMANAGER = "127.0.0.1:9093"  # where Debian's listens; alerts go nowhere while none does
 
 
 def write(repository: Repository) -> list[Path]:
@@ -48,5 +49,6 @@ def _configuration(repository: Repository, folder: Path) -> dict[str, Any]:
     return {
         "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
         "rule_files": [ALERTS],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER]}]}]},
         "scrape_configs": [job],
     }
