@@ -194,7 +194,7 @@ class Application:
             call.headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]
         )
         frame = self._frame(kind, body)
-        predictions = await self._model.predict(frame)
+        predictions = await self._model.predict(frame, call.id)
         call.rows = len(predictions)
         self._records.predicted(time.time(), call.id, frame, predictions)
         return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)

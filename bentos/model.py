@@ -107,18 +107,18 @@ class ServedModel:
         """How many calls wait for a worker."""
         return self._pool.waiting()
 
-    async def predict(self, frame: Frame) -> list[Any]:
+    async def predict(self, frame: Frame, request_id: str) -> list[Any]:
         """A prediction a row: a scalar, or a mapping where the contract has several outputs.
 
-        ``frame`` holds inputs that the contract allows. Raises RequestError ``model_error``,
-        ``no_worker`` or ``deadline``.
+        ``frame`` holds inputs that the contract allows; the log names ``request_id`` where they
+        fail. Raises RequestError ``model_error``, ``no_worker`` or ``deadline``.
         """
         if self.failure:
             raise no_worker()
         try:
             answer = await self._pool.predict_async(frame)
         except RunnerError as error:
-            logger.error("%s: %s", error.code, error.message)
+            logger.error("request %s: %s: %s", request_id, error.code, error.message)
             raise self._request_error(error) from None
         except FrameError as error:
             raise RequestError(

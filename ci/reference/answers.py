@@ -34,6 +34,16 @@ def _measures(place: str, what: str) -> dict[str, str]:
     return {place: what, **_under(f"{place}[]", MEASURE)}
 
 
+MADE = {"id": "the key's id", "secret": "the key, shown this once"}
+KEY = {
+    "id": "the key's id",
+    "department": "whose it is",
+    "models": "what it is for",
+    "made": "when it was made, ISO 8601 in UTC",
+    "expires": "when it ends",
+    "state": "`valid`, `expired` or `revoked`",
+}
+
 SCORED = {
     "rows": "rows scored",
     "quarantined": "rows that break the contract, set aside",
@@ -186,6 +196,36 @@ ANSWERS: dict[str, dict[str, str]] = {
         "report": "path of the page",
         "plot": "path of the picture",
     },
+    "logs": {
+        "output": "lines that were printed; with `--request` those that name it",
+        "requests": "access records, newest last",
+        "requests[].time": "when it was answered, ISO 8601 in UTC",
+        "requests[].request_id": "the answer's `X-Request-ID`",
+        "requests[].trace_id": "the caller's OpenTelemetry trace, where it sent one",
+        "requests[].caller": "the department whose key it was, or empty",
+        "requests[].method": "HTTP method",
+        "requests[].path": "the path, or `other`",
+        "requests[].status": "HTTP status; 499: the caller hung up",
+        "requests[].code": "the error's code, or empty",
+        "requests[].rows": "rows predicted",
+        "requests[].ms": "milliseconds until it was answered",
+        "requests[].model": "the model",
+        "requests[].version": "the version that answered; null for a candidate",
+        "predictions": "with `--request`: what it asked and was answered",
+        "predictions[].time": "when it was answered",
+        "predictions[].request_id": "its id",
+        "predictions[].model": "the model",
+        "predictions[].version": "the version",
+        "predictions[].rows": "rows that it asked for",
+        "predictions[].step": "every how many rows one is kept",
+        "predictions[].inputs.<column>": "its value in each kept row; personal data is left out",
+        "predictions[].predictions": "the predictions of the kept rows",
+    },
+    "observe": {"paths": "the files that were written"},
+    "keys make": MADE,
+    "keys rotate": MADE,
+    "keys revoke": KEY,
+    "keys list": _under("[]", KEY),
     "codeowners": {"path": "the file that was written"},
     "data add": {
         "name": "the dataset",

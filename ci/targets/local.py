@@ -236,7 +236,7 @@ def _launch(
 
     folder = bento_folder(repository, draft.bento)
     release = release_path(repository, draft.model, draft.version)
-    log = repository.state_dir / "logs" / f"serve-{draft.model}.log"
+    log = log_path(repository, draft.model)
     home = process_home(repository, draft.model, draft.port)
     records = None if rehearsal else records_dir(repository, draft.model)
     access = None if rehearsal else take_over_policy(repository)
@@ -256,6 +256,11 @@ def _launch(
 def release_path(repository: Repository, name: str, version: int) -> Path:
     """The file from which a service reads which version it is."""
     return repository.state_dir / "releases" / name / f"{version}.json"
+
+
+def log_path(repository: Repository, name: str) -> Path:
+    """What the services of ``name`` and their processes print."""
+    return repository.state_dir / "logs" / f"serve-{name}.log"
 
 
 def records_dir(repository: Repository, name: str) -> Path:

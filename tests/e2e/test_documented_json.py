@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ci.reference.answers import ANSWERS
@@ -16,6 +17,7 @@ from tests.e2e.test_whole_way import release
 from tests.support.command import mlops, result
 from tests.support.linear import set_shrinkage
 
+REQUEST = "documented"
 NEEDS_GITHUB = {"data push", "restore"}
 
 
@@ -55,6 +57,20 @@ def assert_documented(command: str, document: Any) -> None:
     assert not absent, f"{command} does not print {absent}"
 
 
+def _call(url: str) -> None:
+    headers = {"X-Request-ID": REQUEST, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    answer = httpx.post(f"{url}/predict", json={"rows": [{"price": 10}]}, headers=headers)
+    assert answer.status_code == 200
+
+
+def _hold_keys(hold: Callable[..., Any]) -> None:
+    hold("observe")
+    made = hold("keys make", "platform")
+    hold("keys rotate", made["id"])
+    hold("keys revoke", made["id"])
+    hold("keys list")
+
+
 def test_every_command_with_json_is_documented() -> None:
     takes = {
         name
@@ -69,11 +85,12 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     root, folder = repository.root, repository.model_dir("sales-python")
     seen = set(NEEDS_GITHUB)
 
-    def hold(command: str, *arguments: str | Path, code: int = 0) -> None:
+    def hold(command: str, *arguments: str | Path, code: int = 0) -> Any:
         done = mlops(root, *command.split(), *arguments, "--json")
         assert done.code == code, (command, done.stdout, done.stderr)
         assert_documented(command, done.json)
         seen.add(command)
+        return done.json
 
     contract = folder / "model.yaml"
     text = contract.read_text()
@@ -86,8 +103,9 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     release(root, name)
     set_shrinkage(folder, 0.0)
     result(root, "train", name)
-    for command in ("evaluate", "gate", "package", "deploy"):
+    for command in ("evaluate", "gate", "package"):
         hold(command, name)
+    deployed = hold("deploy", name)
     hold("status")
     hold("rollback", name)
     given = folder / "evaluation" / "holdout.csv"
@@ -100,6 +118,9 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("score-merge", name, *shards)
     assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
     hold("drift", name)
+    _call(deployed["url"])
+    hold("logs", name, "--request", REQUEST)
+    _hold_keys(hold)
     hold("stop", name)
     hold("start", name)
     hold("new", "another", "--language", "python", "--dataset", "sales", "--target", "units")

@@ -1,0 +1,157 @@
+"""`mlops logs`: what a model's service on this machine printed, and the calls that it answered."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from bentos.records import ACCESS_FILE, PREDICTIONS_FILE
+from ci.errors import MlopsError
+from ci.observe.recorded import lines_backwards, newest, of_request, parsed
+from ci.targets.local import known_models, log_path, records_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.repository import Repository
+
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Newest last: printed lines, access records, and what was asked and predicted."""
+
+    output: list[str]
+    requests: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
+
+
+def last(repository: Repository, name: str, lines: int) -> Logs:
+    """The last ``lines`` lines that the service of ``name`` printed, and as many calls.
+
+    Raises:
+        MlopsError: ``unknown_model`` or ``no_logs``.
+    """
+    log, folder = _places(repository, name)
+    printed = islice(lines_backwards(log), lines) if log.is_file() else ()
+    calls = islice(newest(folder, ACCESS_FILE), lines)
+    return Logs([_text(line) for line in printed][::-1], list(calls)[::-1], [])
+
+
+def of_id(repository: Repository, name: str, request_id: str) -> Logs:
+    """All that is kept of one request.
+
+    Raises:
+        MlopsError: ``unknown_model``, ``no_logs`` or ``unknown_request``.
+    """
+    log, folder = _places(repository, name)
+    requests, predictions = (
+        of_request(folder, kind, request_id) for kind in (ACCESS_FILE, PREDICTIONS_FILE)
+    )
+    if not requests and not predictions:
+        shown = repository.relative(folder)
+        raise MlopsError(
+            "unknown_request",
+            f"No request {request_id!r} of {name} is in {shown}; it is in the answer's header "
+            "X-Request-ID, and the oldest files are deleted when there are many.",
+        )
+    return Logs(_lines_with(log, request_id), requests, predictions)
+
+
+def follow(repository: Repository, name: str, lines: int) -> Iterator[str]:
+    """The last lines as `last` has them, then each further one as it comes, without an end.
+
+    Raises:
+        MlopsError: as `last`.
+    """
+    log, folder = _places(repository, name)
+    tails = [_Tail(log), _Tail(folder / ACCESS_FILE)]
+    found = last(repository, name, lines)
+    yield from found.output
+    yield from map(shown, found.requests)
+    while True:
+        yield from map(_text, tails[0].fresh())
+        records = map(parsed, tails[1].fresh())
+        yield from (shown(record) for record in records if record)
+        time.sleep(LOOK_SECONDS)
+
+
+def shown(record: dict[str, Any]) -> str:
+    """An access record as a line for people."""
+    parts = [
+        record["time"],
+        record["status"],
+        record["method"],
+        record["path"],
+        f"rows={record['rows']}",
+        f"{record['ms']:.1f} ms",
+        f"version={record['version']}",
+        record["caller"],
+        record["code"],
+        record["request_id"],
+    ]
+    return "  ".join(str(part) for part in parts if part != "")
+
+
+class _Tail:
+    """What is written to a file from now on, whether it is there yet, goes on or is rotated."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = self._open()
+        self._rest = b""
+        if self._file:
+            self._file.seek(0, 2)
+
+    def _open(self) -> BinaryIO | None:
+        try:
+            return self._path.open("rb")
+        except FileNotFoundError:
+            return None
+
+    def fresh(self) -> list[bytes]:
+        """The whole lines since the last time."""
+        data = self._file.read() if self._file else b""
+        if not data and self._is_another():
+            if self._file:
+                self._file.close()
+            self._file = self._open()
+            data = self._file.read() if self._file else b""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+    def _is_another(self) -> bool:
+        try:
+            now = self._path.stat().st_ino
+        except FileNotFoundError:
+            return False
+        return self._file is None or now != os.fstat(self._file.fileno()).st_ino
+
+
+def _places(repository: Repository, name: str) -> tuple[Path, Path]:
+    """The log and the folder of records; refuses a model that never ran here."""
+    if name not in known_models(repository):
+        repository.model_dir(name)
+    log, folder = log_path(repository, name), records_dir(repository, name)
+    if not log.is_file() and not folder.is_dir():
+        raise MlopsError("no_logs", f"{name} has never been served here; type: mlops deploy {name}")
+    return log, folder
+
+
+def _lines_with(log: Path, text: str) -> list[str]:
+    if not log.is_file():
+        return []
+    wanted, found = text.encode(), deque[str](maxlen=1000)
+    with log.open("rb") as file:
+        found.extend(_text(line) for line in file if wanted in line)
+    return list(found)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", errors="replace").rstrip()
