@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.console import say
@@ -40,6 +41,16 @@ def only_one(repository: Repository, work: str, name: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the lock in the file ``path``, or None; as Linux lists its locks."""
+    inode = path.stat().st_ino if path.exists() else None
+    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+        fields = line.split()
+        if fields[1] == "FLOCK" and int(fields[5].rpartition(":")[2]) == inode:
+            return int(fields[4])
+    return None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`mlops logs` and `observe`."""
+"""`mlops doctor`, `logs` and `observe`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,24 @@ from ci.cli.output import dumps, emit
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to ``app``."""
-    for command in (logs, observe):
+    for command in (doctor, logs, observe):
         app.command()(command)
+
+
+def doctor(json: Json = False) -> None:
+    """Say what is wrong on this machine, and what to type; exit code 1 where something is."""
+    from ci.doctor import AREAS, examine
+    from ci.repository import Repository
+
+    found = examine(Repository.find())
+    result = {
+        "well": not found,
+        "looked_at": list(AREAS),
+        "findings": [{**asdict(each), "sentence": each.sentence} for each in found],
+    }
+    text = "\n".join(each.sentence for each in found)
+    emit(result, text or f"All is well: {', '.join(AREAS)}.", json)
+    raise typer.Exit(1 if found else 0)
 
 
 def logs(

@@ -196,6 +196,14 @@ ANSWERS: dict[str, dict[str, str]] = {
         "report": "path of the page",
         "plot": "path of the picture",
     },
+    "doctor": {
+        "well": "whether nothing is wrong",
+        "looked_at": "the areas that were looked at",
+        "findings[].about": "a model, or a part of the machine",
+        "findings[].problem": "what is wrong with it",
+        "findings[].type": "the next command, or null where `problem` names it",
+        "findings[].sentence": "both as people read them",
+    },
     "logs": {
         "output": "lines that were printed; with `--request` those that name it",
         "requests": "access records, newest last",

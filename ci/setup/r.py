@@ -37,11 +37,11 @@ def install(root: Path) -> None:
         apt.install(["r-base-core"], otherwise=ADVICE)
     if version_of(find()) < LEAST:
         raise MlopsError("r_missing", ADVICE)
-    lacking = _lacking(packages(root))
-    if lacking:
-        apt.install([f"r-cran-{name.lower()}" for name in lacking], _package_advice(lacking))
-    if _lacking(lacking):
-        raise MlopsError("r_packages_missing", _package_advice(lacking))
+    absent = lacking(packages(root))
+    if absent:
+        apt.install([f"r-cran-{name.lower()}" for name in absent], _package_advice(absent))
+    if lacking(absent):
+        raise MlopsError("r_packages_missing", _package_advice(absent))
 
 
 def locks(root: Path) -> list[Path]:
@@ -68,7 +68,8 @@ def packages(root: Path) -> list[str]:
     return sorted(names)
 
 
-def _lacking(names: list[str]) -> list[str]:
+def lacking(names: list[str]) -> list[str]:
+    """Those of the packages ``names`` that R can't find; all where R fails."""
     if not names:
         return []
     command = [find() or "Rscript", "--vanilla", "-e", MISSING, *names]

@@ -29,14 +29,33 @@ def is_ready(url: str) -> bool:
     return refusal(url) == ""
 
 
-def served(url: str) -> tuple[str, int] | None:
+def served(url: str, request_id: str = "") -> tuple[str, int] | None:
     """Model and version that answer at ``url``, or None where nothing of ours does."""
+    request = urllib.request.Request(f"{url}/metadata", headers={"X-Request-ID": request_id})  # noqa: S310
     try:
-        with urllib.request.urlopen(f"{url}/metadata", timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
             found = json.load(answer)
             return str(found["model"]), int(found["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def metrics(url: str, key: str | None) -> dict[str, float] | None:
+    """Each metric's name with the sum over its labels, or None where they can't be read."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    request = urllib.request.Request(f"{url}/metrics", headers=headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            lines = answer.read().decode().splitlines()
+    except (OSError, ValueError):
+        return None
+    found: dict[str, float] = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            labelled, _, value = line.rpartition(" ")
+            name = labelled.partition("{")[0]
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
 
 
 def post(

@@ -172,17 +172,17 @@ def _running(repository: Repository, name: str) -> Service | None:
 
 def _remember(repository: Repository, service: Service) -> None:
     write_json(record_path(repository, service.model), asdict(service))
-    _starting_path(repository, service.model).unlink(missing_ok=True)
+    starting_path(repository, service.model).unlink(missing_ok=True)
 
 
-def _starting_path(repository: Repository, name: str) -> Path:
+def starting_path(repository: Repository, name: str) -> Path:
     """Which process is being started, so that a command that is cut off leaves no stranger."""
     return record_path(repository, name).with_suffix(".starting")
 
 
 def _end_abandoned(repository: Repository, name: str) -> bool:
     """End what a deployment was starting when it was cut off; False where there is nothing."""
-    path = _starting_path(repository, name)
+    path = starting_path(repository, name)
     record = read_json(path)
     alive = record is not None and processes.is_running(record["pid"], record["started"])
     if record is not None:
@@ -244,7 +244,7 @@ def _launch(
     command = serve_command(folder, draft.port)
     pid, started = processes.start(command, environment, log, folder)
     service = replace(draft, pid=pid, started=started)
-    write_json(_starting_path(repository, draft.model), {"pid": pid, "started": started})
+    write_json(starting_path(repository, draft.model), {"pid": pid, "started": started})
     try:
         wait_until_ready(service, log, policy.start_timeout_seconds)
     except MlopsError:

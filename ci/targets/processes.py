@@ -47,6 +47,33 @@ def is_running(pid: int, started: str) -> bool:
     return bool(started) and start_time(pid) == started
 
 
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started and that live."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text(encoding="ascii").split())
+    return found
+
+
+def age_seconds(pid: int) -> float:
+    """How long ``pid`` has lived; 0 where it is gone."""
+    started = start_time(pid)
+    if not started:
+        return 0.0
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return max(now - int(started) / os.sysconf("SC_CLK_TCK"), 0.0)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether ``pid`` was halted (Ctrl-Z, SIGSTOP) and does not go on by itself."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
 def stop(pid: int, started: str, seconds: float = STOP_SECONDS) -> None:
     """End the process and its session: politely first, so that it answers what it has begun.
 

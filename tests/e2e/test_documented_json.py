@@ -122,6 +122,7 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("logs", name, "--request", REQUEST)
     _hold_keys(hold)
     hold("stop", name)
+    hold("doctor", code=1)
     hold("start", name)
     hold("new", "another", "--language", "python", "--dataset", "sales", "--target", "units")
     hold("codeowners")
