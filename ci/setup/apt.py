@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Another apt (unattended upgrades, a test beside this one) is waited for.
+IN_TURN = ("-o", "DPkg::Lock::Timeout=600")
+
+
 def usable() -> bool:
     """Whether this user may install packages here."""
     return shutil.which("apt-get") is not None and _prefix() is not None
@@ -31,7 +35,7 @@ def install(packages: list[str], otherwise: str) -> None:
         raise MlopsError("not_installed", otherwise)
     fetch_lists()
     say(f"Installing {', '.join(packages)} …")
-    if not run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages):
+    if not run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *IN_TURN, *packages):
         raise MlopsError("apt_failed", otherwise)
 
 
@@ -49,7 +53,7 @@ def fetch_lists() -> None:
 def update() -> bool:
     """Fetch the package lists; false when apt complains."""
     say("Fetching the package lists …")
-    return run("apt-get", "update", "-qq")
+    return run("apt-get", "update", "-qq", *IN_TURN)
 
 
 def run(*command: str, text: str = "", quiet: bool = False) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 
-from ci.setup import apt
+from ci.setup import r
 from tests.support import services
+from tests.support.programs import bring, bring_program
 
 COMMANDS = {
     "curl": ["sh"],
@@ -42,13 +42,8 @@ def running(tmp_path_factory):
 
 def _install_callers_programs():
     """What a caller has and the platform does not need."""
-    has_jsonlite = ["Rscript", "-e", "quit(status = !requireNamespace('jsonlite', quietly = TRUE))"]
-    missing = [] if shutil.which("curl") else ["curl"]
-    missing += (
-        [] if subprocess.run(has_jsonlite, check=False).returncode == 0 else ["r-cran-jsonlite"]
-    )
-    if missing:
-        apt.install(missing, otherwise=f"Missing for the snippets: install {', '.join(missing)}.")
+    bring_program("curl", "curl")
+    bring(lambda: [f"r-cran-{name}" for name in r.lacking(["jsonlite"])])
 
 
 CHECKED = 'mode <- if (rows$mode[1] == "it\'s \\"ok\\" \\\\ \\u00e9 $HOME `x`") "ok" else "raise"'

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from ci.setup import apt
+from tests.support.programs import bring_program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WAIT_SECONDS = 30.0
@@ -19,10 +18,7 @@ WAIT_SECONDS = 30.0
 
 def find() -> str:
     """The browser, installed where it is missing."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        apt.install(["chromium"], otherwise="Chromium is missing: install it.")
-    return str(found or shutil.which("chromium"))
+    return bring_program("chromium", *NAMES)
 
 
 class Browser:

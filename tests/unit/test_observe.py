@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import bentos.metrics
 import ci
 from ci.contract.deployment import Objectives
 from ci.observe import dashboard, rules
-from ci.setup import apt
 from tests.support.command import result
+from tests.support.programs import bring_program
 from tests.support.repositories import new_repository
 
 ROOT = Path(ci.__file__).parents[1]
@@ -54,9 +53,7 @@ SCENES: dict[str, tuple[dict[str, str], str, list[str]]] = {
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    if shutil.which("promtool") is None:
-        apt.install(["prometheus"], otherwise="promtool is missing: install Prometheus.")
-    return str(shutil.which("promtool"))
+    return bring_program("prometheus", "promtool")
 
 
 @pytest.fixture(scope="module")
