@@ -29,6 +29,7 @@ def form(bundle: Bundle, document: Mapping[str, Any]) -> bytes:
         "name": bundle.name,
         "description": bundle.contract["description"],
         "about": _about(bundle),
+        "judged": _judged(bundle),
         "columns": ", ".join(bundle.inputs),
         "rows": f"{bundle.limits['max_rows']:,}",
     }
@@ -50,10 +51,15 @@ def form(bundle: Bundle, document: Mapping[str, Any]) -> bytes:
 
 def _about(bundle: Bundle) -> str:
     version = "candidate" if bundle.version is None else str(bundle.version)
-    parts = [f"Version {version}", f"owned by {bundle.contract['owner']}"]
-    if bundle.release.get("trained_at"):
-        parts.append(f"trained {bundle.release['trained_at'][:10]}")
-    return ", ".join(parts)
+    return f"Version {version}, owned by {bundle.contract['owner']}"
+
+
+def _judged(bundle: Bundle) -> str:
+    """How it did when it was judged. Not in the Bento: a candidate is packaged before."""
+    evaluation = bundle.release.get("evaluation")
+    if not evaluation:
+        return "This version was not judged yet, or that was not kept."
+    return f"Judged on {evaluation['at'][:10]}. {evaluation['said']}"
 
 
 def _field(name: str, rules: Mapping[str, Any], schema: Mapping[str, Any], example: Any) -> str:

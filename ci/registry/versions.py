@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ci.registry.store import client, has_server
 
@@ -22,7 +23,7 @@ STAGING = "staging"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version and its lineage."""
+    """A registered model version, its lineage, and how it was judged (see ``Evaluated``)."""
 
     model: str
     version: int
@@ -31,6 +32,7 @@ class Version:
     bento: str
     digest: str
     git_commit: str | None
+    evaluation: dict[str, Any] | None = None
 
 
 def by_digest(repository: Repository, name: str, digest: str) -> Version | None:
@@ -59,6 +61,7 @@ def register(
         "bento": wanted.bento,
         "digest": wanted.digest,
         **({"git_commit": wanted.git_commit} if wanted.git_commit else {}),
+        **({"evaluation": json.dumps(wanted.evaluation)} if wanted.evaluation else {}),
     }
     source = f"bento://{wanted.bento}"
     made = mlflow.create_model_version(wanted.model, source, wanted.run_id, tags=tags)
@@ -113,4 +116,5 @@ def _version(found: ModelVersion) -> Version:
         bento=found.tags["bento"],
         digest=found.tags["digest"],
         git_commit=found.tags.get("git_commit"),
+        evaluation=json.loads(found.tags.get("evaluation", "null")),
     )

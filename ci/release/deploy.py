@@ -11,7 +11,7 @@ from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
-from ci.gate import judge
+from ci.gate import judgement
 from ci.package import package
 from ci.registry.versions import (
     PRODUCTION,
@@ -26,6 +26,7 @@ from ci.targets import local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
+    from ci.contract.evaluated import Evaluated
     from ci.contract.model import ModelContract
     from ci.package import Packaged
     from ci.repository import Repository
@@ -56,11 +57,11 @@ def deploy(repository: Repository, name: str) -> Deployed:
     with only_one(repository, "deploy", name):
         service = _live_candidate(repository, contract)
         if service is None:
-            _require_pass(repository, name)
+            evaluated = _require_pass(repository, name)
             with step(f"{name}: packaging"):
                 packaged = package(repository, name)
             with step(f"{name}: registering in MLflow"):
-                version = register(repository, _wanted(packaged))
+                version = register(repository, _wanted(packaged, evaluated))
                 set_alias(repository, name, STAGING, version.version)
             with step(f"{name}: starting version {version.version}, asking it, switching"):
                 service = local.switch(repository, version, contract.example_row(), policy.local)
@@ -85,18 +86,21 @@ def _live_candidate(repository: Repository, contract: ModelContract) -> Service 
     return service
 
 
-def _require_pass(repository: Repository, name: str) -> None:
-    verdict = judge(repository, name)
-    if verdict.verdict != "pass":
-        failed = [rule for rule in verdict.rules if rule.result == "fail"]
+def _require_pass(repository: Repository, name: str) -> Evaluated:
+    from ci.evaluate.short import in_short
+
+    found = judgement(repository, name)
+    failed = found.verdict.failed()
+    if failed:
         raise MlopsError(
             "refused",
             f"The gate refused {name}: {failed[0].rule}: {failed[0].detail} "
             f"Nothing was deployed; `mlops report {name}` shows the whole verdict.",
         )
+    return in_short(found.contract, found.evaluation)
 
 
-def _wanted(packaged: Packaged) -> Version:
+def _wanted(packaged: Packaged, evaluated: Evaluated) -> Version:
     candidate = packaged.candidate
     return Version(
         model=candidate.model,
@@ -106,4 +110,5 @@ def _wanted(packaged: Packaged) -> Version:
         bento=packaged.bento,
         digest=packaged.digest,
         git_commit=candidate.git_commit,
+        evaluation=evaluated.model_dump(mode="json"),
     )

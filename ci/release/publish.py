@@ -176,6 +176,7 @@ def _registered(
         released_at=datetime.now(UTC).isoformat(timespec="seconds"),
         workflow_run=github.context.run_url,
         data=staged.data,
+        evaluation=staged.evaluation,
     )
 
 
@@ -188,6 +189,7 @@ def _wanted(staged: Staged, run_id: str) -> Version:
         bento=staged.bento,
         digest=staged.digest,
         git_commit=staged.commit,
+        evaluation=staged.evaluation.model_dump(mode="json"),
     )
 
 

@@ -134,6 +134,8 @@ def _record(
     judgement: Judgement,
     rehearsed: Rehearsed,
 ) -> Staged:
+    from ci.evaluate.short import in_short
+
     champion = judgement.champion
     return Staged(
         model=order.model,
@@ -145,6 +147,7 @@ def _record(
         determinants=inputs(repository, order.model),
         data={each.path: each.md5 for each in objects_of(repository, [order.model])},
         verdict=judgement.verdict,
+        evaluation=in_short(judgement.contract, judgement.evaluation),
         champion_version=champion.version if champion else None,
         champion_fingerprint=champion.fingerprint if champion else None,
         candidate=origin.candidate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ci.contract.base import Contract, Name
+from ci.contract.evaluated import Evaluated  # noqa: TC001
 from ci.contract.verdict import Verdict  # noqa: TC001 (pydantic reads these at run time)
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
@@ -35,6 +36,7 @@ class Staged(Contract):
     determinants: Digests
     data: dict[str, str]
     verdict: Verdict
+    evaluation: Evaluated
     champion_version: int | None
     champion_fingerprint: str | None
     candidate: Literal["reviewed", "trained again"]

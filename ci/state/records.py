@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ci.contract.base import Contract
+from ci.contract.evaluated import Evaluated  # noqa: TC001 (pydantic reads it at run time)
 from ci.errors import MlopsError
 from ci.files import read_json, write_json
 from ci.registry.versions import Version
@@ -24,7 +25,8 @@ class Release(Contract):
 
     ``fingerprint`` is the candidate's; ``source`` is the fingerprint of the checkout that led to
     it, which differs where training recorded new digests of its data. ``digest`` is the Bento's
-    content digest. ``data`` maps each file of a dataset to DVC's digest.
+    content digest. ``data`` maps each file of a dataset to DVC's digest. ``evaluation`` is how it
+    was judged, or None where that was not kept.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Release(Contract):
     released_at: str
     workflow_run: str
     data: dict[str, str]
+    evaluation: Evaluated | None = None
 
     def as_version(self) -> Version:
         """The same as the registry knows it."""
@@ -56,6 +59,7 @@ class Release(Contract):
             bento=self.bento,
             digest=self.digest,
             git_commit=self.commit,
+            evaluation=self.evaluation.model_dump(mode="json") if self.evaluation else None,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import socket
 from pathlib import Path
@@ -61,6 +62,7 @@ def test_a_model_goes_the_whole_way(make: Make, language: str, tmp_path: Path) -
     deployed = result(root, "deploy", name)
     assert (deployed["model"], deployed["version"]) == (name, 1)
     assert FIRST_PORT <= int(deployed["url"].rpartition(":")[2]) <= LAST_PORT
+    _says_how_good_it_is(deployed["url"], evaluated)
     answer = post(deployed["url"], {"price": 10, "region": "north"}, {"price": 60})
     assert answer["predictions"] == pytest.approx([370, 220], abs=8)
     assert (answer["model"], answer["version"]) == (name, 1)
@@ -81,6 +83,16 @@ def test_a_model_goes_the_whole_way(make: Make, language: str, tmp_path: Path) -
     with pytest.raises(httpx.ConnectError):
         post(deployed["url"], {"price": 10})
     assert result(root, "stop") == {"stopped": []}
+
+
+def _says_how_good_it_is(url: str, evaluated: dict[str, Any]) -> None:
+    judged = httpx.get(f"{url}/metadata").json()["release"]["evaluation"]
+    assert judged["value"] == evaluated["candidate"]
+    assert judged["interval"] == evaluated["interval"]
+    assert (judged["against"], judged["verdict"]) == ("mean", "better")
+    page = html.unescape(httpx.get(url).text)
+    assert judged["said"] in page
+    assert f"Judged on {judged['at'][:10]}. On 600 rows kept apart for judging" in page
 
 
 def _package(root: Path, name: str, fingerprint: str) -> None:

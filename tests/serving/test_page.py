@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support import services
@@ -16,7 +18,10 @@ def running(tmp_path_factory):
     rules = services.contract("r", max_rows=3)
     rules["description"] = HARM
     rules["input"]["x"]["description"] = HARM
-    service = services.serve(services.build_tiny(root, "r", rules=rules), root / "run")
+    release = root / "release.json"
+    judged = {"at": "2026-11-21T10:00:00+00:00", "said": f"Its error was 17.5 euro. {HARM}"}
+    release.write_text(json.dumps({"model": "tiny-r", "version": 7, "evaluation": judged}))
+    service = services.serve(services.build_tiny(root, "r", rules=rules), root / "run", release)
     service.wait_until_answered()
     yield service
     service.stop()
@@ -94,6 +99,12 @@ def test_it_fits_a_phone_and_names_every_field(page, running, tmp_path):
         "[...document.querySelectorAll('input,select')].filter(e => !e.labels.length).length"
     )
     assert page.run(unlabelled) == 0
+
+
+def test_it_says_how_good_the_version_is_and_since_when(page):
+    said = f"Judged on 2026-11-21. Its error was 17.5 euro. {HARM}"
+    assert page.run("document.getElementById('judged').textContent") == said
+    assert "Version 7, owned by marketing" in page.run("document.body.textContent")
 
 
 def test_text_of_a_contract_is_text_and_nothing_is_fetched_from_elsewhere(page, running):

@@ -48,7 +48,13 @@ def state(tmp_path: Path) -> Path:
 
 def release(model: str, version: int, at: str) -> Release:
     known = dict.fromkeys(Release.model_fields, "")
-    given = {"model": model, "version": version, "released_at": at, "candidate": "reviewed"}
+    given = {
+        "evaluation": None,
+        "model": model,
+        "version": version,
+        "released_at": at,
+        "candidate": "reviewed",
+    }
     return Release.model_validate({**known, "pull": None, "approvers": [], "data": {}, **given})
 
 

@@ -42,6 +42,18 @@ from tests.workflows.world import World
 MODEL = "sales-python"
 OBJECT = b"price,units\n" * 1000
 MD5 = hashlib.md5(OBJECT, usedforsecurity=False).hexdigest()
+EVALUATED = {
+    "metric": "mae",
+    "value": 1.5,
+    "against": "mean",
+    "rival": 2.0,
+    "difference": 0.5,
+    "interval": [0.25, 0.75],
+    "verdict": "better",
+    "rows": 600,
+    "at": "2026-11-21T10:00:00+00:00",
+    "said": "Its error was 1.5 units.",
+}
 
 
 class CutOffError(BaseException):
@@ -125,6 +137,7 @@ class Office:
                 "determinants": {"data/x": "d"},
                 "data": {"data/x": MD5},
                 "verdict": verdict,
+                "evaluation": EVALUATED,
                 "champion_version": champion,
                 "champion_fingerprint": None,
                 "candidate": "reviewed",
@@ -215,6 +228,7 @@ def test_a_release_is_shown_registered_and_in_production(first_office: Office) -
         tags = mlflow.get_model_version(MODEL, "1").tags
         run = mlflow.get_run(done.release.run_id).data.tags
     assert tags["source_run_id"] == run["source_run_id"] == "run-one"
+    assert json.loads(tags["evaluation"]) == done.release.as_version().evaluation == EVALUATED
     assert (tags["approvers"], tags["pull"], tags["verdict"]) == ("bob", "3", "pass")
     assert tags["git_commit"] == office.world.main
     assert tags["digest"] == done.release.digest
