@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from ci.cli.options import Json, Model
@@ -13,20 +15,27 @@ def register(app: typer.Typer) -> None:
     app.command()(drift)
 
 
-def drift(model: Model, json: Json = False) -> None:
+def drift(
+    model: Model,
+    live: Annotated[
+        bool, typer.Option("--live", help="Check what callers of the service here asked.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
     from ci.monitor.drift import as_dict, check_drift
     from ci.monitor.measures import chunk_ends
     from ci.repository import Repository
 
     repository = Repository.find()
-    checked = check_drift(repository, model)
+    checked = check_drift(repository, model, live=live)
     result = as_dict(checked)
     columns = ["name", "method", "value", "threshold", "chunk", "alert"]
     rows = [{**row, "chunk": chunk_ends(row["chunk"])[0]} for row in result["features"]]
     left_out = [f"Not measured: {each.name}: {each.reason}." for each in checked.unmeasured]
     lines = [
         checked.headline,
+        checked.period,
         "",
         table([{key: _short(value) for key, value in row.items()} for row in rows], columns),
         "",

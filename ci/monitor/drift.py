@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 class Checked:
     """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist.
 
-    ``worse`` are the chunks whose realised metric is an alert.
+    ``period`` says in a sentence which rows were checked. ``worse`` are the chunks whose realised
+    metric is an alert.
     """
 
     model: str
     version: int | None
+    period: str
     alert: bool
     headline: str
     features: list[Signal]
@@ -43,6 +45,14 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Period:
+    """What was checked: the name of the report's files, and in a sentence which rows."""
+
+    file: str
+    said: str
+
+
+@dataclass(frozen=True)
 class Found:
     """What NannyML measured, what it could not, and how good the predictions are."""
 
@@ -52,12 +62,14 @@ class Found:
     performance_note: str | None
 
 
-def check_drift(repository: Repository, name: str) -> Checked:
+def check_drift(repository: Repository, name: str, *, live: bool = False) -> Checked:
     """Check the model in production (or the candidate, where nothing is in production).
 
+    ``live`` checks what its service here was asked instead of the contract's analysis period.
+
     Raises:
-        MlopsError: ``unknown_model``, ``bad_contract``, ``not_monitored``, ``bad_period`` or
-            ``drift_failed``.
+        MlopsError: ``unknown_model``, ``bad_contract``, ``not_monitored``, ``bad_period``,
+            ``not_deployed``, ``too_few_logged`` or ``drift_failed``.
     """
     contract = load_model_contract(repository, name)
     policy = load_policy(repository, MonitoringPolicy)
@@ -68,11 +80,19 @@ def check_drift(repository: Repository, name: str) -> Checked:
         )
     servable = _servable(repository, contract)
     rules = servable.contract.monitoring or contract.monitoring
-    with step(f"{name}: predicting the reference and the analysis period"):
-        periods = _periods(repository, servable, rules)
+    if live and servable.version is None:
+        from ci.release.operate import not_deployed
+
+        raise not_deployed(name)
+    with step(
+        f"{name}: predicting the reference and {'reading the log' if live else 'the period'}"
+    ):
+        periods, said = (_live if live else _periods)(repository, servable, rules)
     with step(f"{name}: measuring drift with NannyML"):
         found = _measure(servable.contract, rules, policy, periods)
-    return _conclude(repository, servable, policy, found)
+    return _conclude(
+        repository, servable, policy, found, Period("drift-live" if live else "drift", said)
+    )
 
 
 def _servable(repository: Repository, contract: ModelContract) -> Servable:
@@ -89,12 +109,34 @@ def _servable(repository: Repository, contract: ModelContract) -> Servable:
     return Servable(predict_file, artifact, contract, None, candidate.fingerprint)
 
 
-def _periods(repository: Repository, servable: Servable, rules: Monitoring) -> Periods:
-    from ci.monitor.periods import read_periods
+def _periods(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
+    """The contract's two periods, and which rows the second has."""
+    from ci.monitor.measures import TIME
+    from ci.monitor.periods import Periods, read_analysis, read_reference
 
     name = servable.contract.name
-    log = repository.state_dir / "logs" / f"drift-{name}.log"
-    return read_periods(servable, rules, repository.model_dir(name), log)
+    folder, log = repository.model_dir(name), _log(repository, name)
+    reference = read_reference(servable, rules, folder, log)
+    analysis = read_analysis(servable, rules, folder, log)
+    begin, end = (str(analysis[TIME].iloc[at].date()) for at in (0, -1))
+    said = f"{len(analysis):,} rows of models/{name}/{rules.analysis}, from {begin} to {end}."
+    return Periods(reference, analysis), said
+
+
+def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
+    """The reference and what callers asked since, and which calls those are."""
+    from ci.monitor.logged import read_logged
+    from ci.monitor.periods import Periods, read_reference
+    from ci.targets.local import records_dir
+
+    name = servable.contract.name
+    reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))
+    logged = read_logged(servable, rules, reference, records_dir(repository, name))
+    return Periods(reference, logged.table), logged.said
+
+
+def _log(repository: Repository, name: str) -> Path:
+    return repository.state_dir / "logs" / f"drift-{name}.log"
 
 
 def _measure(
@@ -123,7 +165,11 @@ def _measure(
 
 
 def _conclude(
-    repository: Repository, servable: Servable, policy: MonitoringPolicy, found: Found
+    repository: Repository,
+    servable: Servable,
+    policy: MonitoringPolicy,
+    found: Found,
+    period: Period,
 ) -> Checked:
     from ci.files import write_json
     from ci.monitor.report import write_report
@@ -135,6 +181,7 @@ def _conclude(
     checked = Checked(
         model=name,
         version=servable.version,
+        period=period.said,
         alert=is_alert(features, worse, policy.alert),
         headline=headline(
             name, features, worse, policy.alert, [c for u in found.unmeasured for c in u.columns]
@@ -144,12 +191,12 @@ def _conclude(
         performance=found.performance,
         worse=worse,
         performance_note=found.performance_note,
-        report=folder / "drift.html",
-        plot=folder / "drift.png",
+        report=folder / f"{period.file}.html",
+        plot=folder / f"{period.file}.png",
     )
     with step(f"{name}: drawing"):
         write_report(checked, found.measures, servable.contract)
-    write_json(folder / "drift.json", as_dict(checked))
+    write_json(folder / f"{period.file}.json", as_dict(checked))
     return checked
 
 

@@ -123,7 +123,8 @@ def quality(contract: ModelContract, rules: Monitoring, periods: Periods) -> lis
     import nannyml
 
     # A column that became empty has no distribution any more, but it did change.
-    nullable = [name for name, column in contract.input.items() if column.nullable]
+    given = [name for name in contract.input if name in periods.analysis]
+    nullable = [name for name in given if contract.input[name].nullable]
     inputs = [name for name in _signals(contract, periods) if name in contract.input]
     texts = [name for name in inputs if contract.input[name].type == "string"]
     found: list[Measure] = []
@@ -175,6 +176,8 @@ def _why_not(contract: ModelContract, periods: Periods, name: str) -> str | None
     column = contract.input.get(name)
     if column is None and contract.task == "ranking":
         return "a list of items has no distribution"
+    if name not in periods.analysis:
+        return "personal data, which the prediction log leaves out"
     if name == contract.evaluation.unit or (column and column.pii):
         return "an identifier, or personal data"
     values = periods.reference[name]

@@ -141,7 +141,8 @@ def _estimated(
     estimator: Any
     if contract.task == "regression":
         estimator = nannyml.DLE(
-            feature_column_names=list(contract.input),
+            # The prediction log leaves out personal data.
+            feature_column_names=[name for name in contract.input if name in analysis.columns],
             y_pred=output,
             y_true=TARGET,
             metrics=[metric],

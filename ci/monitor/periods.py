@@ -9,6 +9,7 @@ from ci.errors import MlopsError
 from ci.monitor.measures import TARGET, TIME, chunk_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -29,23 +30,28 @@ class Periods:
     analysis: pd.DataFrame
 
 
-def read_periods(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> Periods:
-    """Read both files of the model in ``folder`` and let the model predict them.
+def read_reference(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> pd.DataFrame:
+    """Read the reference of the model in ``folder`` and let the model predict it.
 
     Raises:
         MlopsError: ``bad_period`` with file and column.
     """
     reference = _read(servable, rules, folder / rules.reference, log)
+    _require_rows(servable.contract, rules.reference, reference, LEAST_REFERENCE_ROWS)
+    _require_thresholds(servable.contract, rules, reference)
+    return reference
+
+
+def read_analysis(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> pd.DataFrame:
+    """As `read_reference`, for the file of the analysis period."""
     analysis = _read(servable, rules, folder / rules.analysis, log)
-    contract = servable.contract
-    for file, table, least in (
-        (rules.reference, reference, LEAST_REFERENCE_ROWS),
-        (rules.analysis, analysis, LEAST_ANALYSIS_ROWS),
-    ):
-        if len(table) < least:
-            raise _bad(contract, file, f"has {len(table)} rows; it needs at least {least}")
-    _require_thresholds(contract, rules, reference)
-    return Periods(reference, analysis)
+    _require_rows(servable.contract, rules.analysis, analysis, LEAST_ANALYSIS_ROWS)
+    return analysis
+
+
+def _require_rows(contract: ModelContract, file: str, table: pd.DataFrame, least: int) -> None:
+    if len(table) < least:
+        raise _bad(contract, file, f"has {len(table)} rows; it needs at least {least}")
 
 
 def _require_thresholds(
@@ -81,23 +87,36 @@ def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.Da
     if absent:
         raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
     answers = predict(servable, table, shown, log)
-    frame = pd.DataFrame({name: _column(table[name], contract, name) for name in contract.input})
+    frame = pd.DataFrame({name: as_column(table[name], contract, name) for name in contract.input})
     frame[TIME] = _times(table[rules.timestamp], contract, path.name)
     for name, values in answers.items():
-        text = contract.output[name].type == "string"
-        frame[name] = pd.Series(values, dtype=object if text else "float64")
+        frame[name] = as_output(values, contract, name)
     if rules.target and rules.target in table.columns:
         frame[TARGET] = table[rules.target].to_numpy()
     return frame.sort_values(TIME, kind="stable").reset_index(drop=True)
 
 
-def _column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.Series[Any]:
-    """Numbers as float64, the rest as plain objects: NannyML fails on pandas' string columns."""
+def as_column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.Series[Any]:
+    """Numbers as float64, the rest as plain objects: NannyML fails on pandas' string columns.
+
+    The same value is the same object, whether a file or the log wrote it.
+    """
     import pandas as pd
+
+    from ci.evaluate.table import values
 
     if contract.input[name].type in ("number", "integer"):
         return pd.to_numeric(column).astype("float64")
-    return column.astype(object).where(column.notna(), None)
+    plain = values(column, contract.input[name].type)
+    return pd.Series(plain, index=column.index, dtype=object)
+
+
+def as_output(values: Sequence[Any], contract: ModelContract, name: str) -> pd.Series[Any]:
+    """The predictions of the output ``name``, as `as_column` for inputs."""
+    import pandas as pd
+
+    text = contract.output[name].type == "string"
+    return pd.Series(values, dtype=object if text else "float64")
 
 
 def _times(column: pd.Series[Any], contract: ModelContract, file: str) -> pd.Series[Any]:

@@ -138,6 +138,7 @@ def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> s
         f'<meta name="viewport" content="width=device-width"><title>Drift: {checked.model}</title>'
         f"<style>{STYLE}</style><h1 class={tone}>{html.escape(checked.headline)}</h1>"
         f"<p>{html.escape(contract.description)} Checked: {version}. Ask {contract.owner}.</p>"
+        f"<p>{html.escape(checked.period)}</p>"
         f"{''.join(shown)}{_table(checked)}{_left_out(checked)}</html>"
     )
 

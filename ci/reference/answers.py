@@ -178,6 +178,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "model": "the model",
         "version": "the version that was checked; null for a candidate",
         "alert": "whether this is an alert",
+        "period": "which rows were checked, in a sentence",
         "headline": "the finding in a sentence",
         "features[].name": "a column",
         "features[].method": "NannyML's method, or the share that was measured",

@@ -132,6 +132,7 @@ def test_what_the_check_writes_is_what_is_read(tmp_path: Path) -> None:
     from ci.monitor.drift import Checked, as_dict
 
     checked = Checked(
+        period="",
         model="orders",
         version=None,
         alert=True,

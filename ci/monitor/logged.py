@@ -1,0 +1,139 @@
+"""What callers asked of a model's service here and were answered, as the period that is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bentos.records import PREDICTIONS_FILE
+from ci.errors import MlopsError
+from ci.monitor.measures import TIME, chunk_of
+from ci.monitor.periods import LEAST_ANALYSIS_ROWS, as_column, as_output
+from ci.observe.recorded import kept_files, parsed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ci.contract.model import ModelContract, Monitoring
+    from ci.evaluate.candidate import Servable
+
+# Beside the inputs, the outputs and TIME; what really happened can be joined by it.
+REQUEST = "_request"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The rows that are checked, and in a sentence which they are."""
+
+    table: pd.DataFrame
+    said: str
+
+
+def read_logged(
+    servable: Servable, rules: Monitoring, reference: pd.DataFrame, folder: Path
+) -> Logged:
+    """The logged rows of the version that is checked, in ``folder``, by time.
+
+    A chunk with far fewer rows than the reference's differs by chance alone: it is left out.
+
+    Raises:
+        MlopsError: ``too_few_logged``.
+    """
+    name = servable.contract.name
+    rows, others, sampled = _rows(servable, folder)
+    if not rows[TIME]:
+        also = f" (other versions: {others})" if others else ""
+        raise MlopsError(
+            "too_few_logged",
+            f"The prediction log of {name} has no rows of version {servable.version}{also}; "
+            "callers make them, so try again once there are calls.",
+        )
+    table = _table(servable.contract, rows)
+    least = max(LEAST_ANALYSIS_ROWS, _usual_rows(rules, reference) // 2)
+    kept = _large_chunks(rules, table, least)
+    if kept.empty:
+        raise MlopsError(
+            "too_few_logged",
+            f"The prediction log of {name} has {len(table)} rows of version {servable.version}, "
+            f"and in no {_chunk(rules)} the {least} that a comparison with the reference needs; "
+            "try again once there are more calls, or widen monitoring.chunk in model.yaml.",
+        )
+    return Logged(kept, _said(servable, rules, kept, len(table), least, sampled))
+
+
+def _rows(servable: Servable, folder: Path) -> tuple[dict[str, list[Any]], int, bool]:
+    """Logged values by column; how many rows other versions have; whether some were not logged."""
+    contract = servable.contract
+    found: dict[str, list[Any]] = {name: [] for name in (TIME, REQUEST, *contract.output)}
+    others, sampled = 0, False
+    for path in kept_files(folder, PREDICTIONS_FILE):
+        with path.open("rb") as file:
+            for entry in filter(None, map(parsed, file)):
+                predictions = entry["predictions"]
+                if entry["version"] != servable.version:
+                    others += len(predictions)
+                    continue
+                sampled = sampled or entry["step"] > 1
+                found[TIME] += [entry["time"]] * len(predictions)
+                found[REQUEST] += [entry["request_id"]] * len(predictions)
+                for name, values in {
+                    **entry["inputs"],
+                    **_outputs(contract, predictions),
+                }.items():
+                    found.setdefault(name, []).extend(values)
+    return found, others, sampled
+
+
+def _outputs(contract: ModelContract, predictions: list[Any]) -> dict[str, list[Any]]:
+    if len(contract.output) == 1:
+        return {next(iter(contract.output)): predictions}
+    return {name: [each[name] for each in predictions] for name in contract.output}
+
+
+def _table(contract: ModelContract, rows: dict[str, list[Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    inputs = [name for name in contract.input if name in rows]
+    frame = pd.DataFrame(
+        {name: as_column(pd.Series(rows[name], dtype=object), contract, name) for name in inputs}
+    )
+    frame[TIME] = pd.to_datetime(rows[TIME], format="ISO8601", utc=True).tz_localize(None)
+    frame[REQUEST] = pd.Series(rows[REQUEST], dtype=object)
+    for name in contract.output:
+        frame[name] = as_output(rows[name], contract, name)
+    return frame.sort_values(TIME, kind="stable").reset_index(drop=True)
+
+
+def _usual_rows(rules: Monitoring, reference: pd.DataFrame) -> int:
+    """How many rows a chunk of the reference has, as a rule."""
+    return int(reference.groupby(chunk_of(rules, reference)).size().median())
+
+
+def _large_chunks(rules: Monitoring, table: pd.DataFrame, least: int) -> pd.DataFrame:
+    sizes = table.groupby(chunk_of(rules, table))[TIME].transform("size")
+    return table[sizes >= least].reset_index(drop=True)
+
+
+def _chunk(rules: Monitoring) -> str:
+    return "chunk" if isinstance(rules.chunk, int) else rules.chunk
+
+
+def _said(
+    servable: Servable, rules: Monitoring, kept: pd.DataFrame, rows: int, least: int, sampled: bool
+) -> str:
+    begin, end = (str(kept[TIME].iloc[at].date()) for at in (0, -1))
+    parts = [
+        f"{len(kept):,} logged rows of {kept[REQUEST].nunique():,} calls that version "
+        f"{servable.version} answered, from {begin} to {end}"
+    ]
+    if rows > len(kept):
+        parts.append(
+            f"{rows - len(kept):,} rows are left out, in {_chunk(rules)}s with fewer than {least}"
+        )
+    if sampled:
+        parts.append("of large calls some rows only were logged")
+    if rules.target:
+        parts.append("what really happened is not known of them")
+    return "; ".join(parts) + "."
