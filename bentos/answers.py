@@ -29,6 +29,7 @@ ERRORS: Mapping[str, tuple[int, str]] = {
     "too_many_requests": (429, "The department calls more often than it may; see Retry-After."),
     "model_error": (500, "The model's own code failed on these rows."),
     "internal_error": (500, "The service failed; this is a defect of the platform."),
+    "overloaded": (503, "The model answers as many calls as it may at a time; try again."),
     "no_worker": (503, "No process of the model can answer now; try again."),
     "deadline": (504, "The model did not answer in time."),
 }

@@ -23,7 +23,7 @@ from bentos.answers import Answer, RequestError, error_answer, json_answer
 from bentos.body import DisconnectedError, read_body
 from bentos.form import form
 from bentos.metrics import Metrics, exposition
-from bentos.model import fields, no_worker, to_frame
+from bentos.model import fields, no_worker, overloaded, to_frame
 from bentos.openapi import document
 from bentos.rows import RowsError, check_rows
 from bentos.tables import TABLES, table_frame
@@ -90,6 +90,7 @@ class Application:
         self._metrics = Metrics(model.bundle)
         self._numbers = itertools.count()
         self._run = os.urandom(6).hex()
+        self._under_way = 0
         bundle = model.bundle
         self._inputs = bundle.inputs
         self._fields = fields(self._inputs)
@@ -189,6 +190,16 @@ class Application:
     async def _predict(self, call: Call, receive: Receive) -> Answer:
         call.caller = self._access.caller(call.headers)
         kind = _media_type(call.headers)
+        most = self._model.bundle.limits["max_concurrent"]
+        if self._under_way >= most:  # before its body takes memory
+            raise overloaded(most)
+        self._under_way += 1
+        try:
+            return await self._predicted(call, kind, receive)
+        finally:
+            self._under_way -= 1
+
+    async def _predicted(self, call: Call, kind: str, receive: Receive) -> Answer:
         limits = self._model.bundle.limits
         body = await read_body(
             call.headers, receive, limits["max_body_bytes"], limits["timeout_seconds"]

@@ -27,7 +27,7 @@ class Bundle:
     """A model with its contract, as `model.yaml` says it, and its release.
 
     ``release`` says which version this is and where it comes from: model, version, fingerprint,
-    bento, digest, run_id, git_commit, trained_at; it is empty for a candidate.
+    bento, digest, run_id, git_commit, evaluation; it is empty for a candidate.
     """
 
     directory: Path
@@ -62,7 +62,7 @@ class Bundle:
 
     @property
     def limits(self) -> Mapping[str, Any]:
-        """workers, timeout_seconds, max_rows, max_body_bytes and max_memory_bytes."""
+        """workers, timeout_seconds, max_rows and the other keys of `serving` in model.yaml."""
         limits: Mapping[str, Any] = self.contract["serving"]
         return limits
 

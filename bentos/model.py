@@ -158,6 +158,12 @@ def no_worker() -> RequestError:
     return RequestError("no_worker", text, headers=RETRY_AFTER)
 
 
+def overloaded(most: int) -> RequestError:
+    """The error for a caller who comes while ``most`` others are answered."""
+    text = f"The model answers {most} calls already; try again in a second."
+    return RequestError("overloaded", text, headers=RETRY_AFTER)
+
+
 def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
     """The contract's columns as a frame names them."""
     return [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PREDICT_ERRORS = (
     "unauthorized", "forbidden", "too_many_requests", "invalid_json", "invalid_table",
     "slow_request", "too_large", "unsupported_media_type", "invalid_rows", "model_error",
-    "no_worker", "deadline",
+    "overloaded", "no_worker", "deadline",
 )  # fmt: skip
 FORMATS: Mapping[str, dict[str, Any]] = {
     "number": {"type": "number", "format": "double"},
@@ -168,7 +168,8 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
         "summary": bundle.contract["description"],
         "description": (
             f"At most {limits['max_rows']} rows and {limits['max_body_bytes']} bytes a request; "
-            f"answered within {limits['timeout_seconds']:g} seconds."
+            f"answered within {limits['timeout_seconds']:g} seconds. At most "
+            f"{limits['max_concurrent']} calls at a time; one more is answered with 503."
         ),
         "requestBody": {
             "required": True,

@@ -81,6 +81,8 @@ class Serving(Contract):
     """Largest body of a request."""
     max_memory_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 40)] = 4 << 30
     """Most memory that one process of the model may take; a call that needs more fails."""
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Most calls that are under way at a time; one more is answered with 503 and `Retry-After`."""
 
 
 def _cron(value: str) -> str:

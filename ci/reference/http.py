@@ -23,7 +23,13 @@ EXAMPLE: dict[str, Any] = {
     "description": "Next week's units",
     "input": {"units_last_week": {"type": "number", "minimum": 0, "example": 120}},
     "output": {"units": {"type": "number"}},
-    "serving": {"workers": 1, "timeout_seconds": 10, "max_rows": 1000, "max_body_bytes": 1048576},
+    "serving": {
+        "workers": 1,
+        "timeout_seconds": 10,
+        "max_rows": 1000,
+        "max_body_bytes": 1048576,
+        "max_concurrent": 256,
+    },
 }
 BEGIN = (
     "Each model has its own address, `http://127.0.0.1:PORT`; `mlops status` shows it. Its own "
@@ -50,7 +56,10 @@ def _paths(described: dict[str, Any]) -> str:
 def _predict() -> str:
     asked = {"rows": [{"units_last_week": 120}]}
     answered = {"predictions": [118.2], "model": EXAMPLE["name"], "version": 1}
-    limits = "`serving` in [model.yaml](model-yaml.md) sets the most rows, bytes and seconds."
+    limits = (
+        "`serving` in [model.yaml](model-yaml.md) sets the most rows, bytes and seconds, and how "
+        "many calls are answered at a time."
+    )
     text = (
         "One prediction a row, in their order: a value where the model has one output column, "
         "an object where it has several. A model with this one input column would be asked "
