@@ -75,6 +75,7 @@ def test_a_model_goes_the_whole_way(make: Make, language: str, tmp_path: Path) -
 
     _score(root, name, tmp_path, deployed["url"])
     _drift(root, name)
+    _drift_of_calls(root, name, deployed["url"])
 
     assert mlops(root, "rollback", name, "--json").error == "no_previous"
     assert post(deployed["url"], {"price": 10})["version"] == 1
@@ -132,6 +133,19 @@ def _drift(root: Path, name: str) -> None:
     assert price["alert"] is True
     assert "performance" in checked
     assert Path(checked["report"]).is_file()
+
+
+def _drift_of_calls(root: Path, name: str, url: str) -> None:
+    """The same rows, asked by callers."""
+    table = pd.read_csv(root / "models" / name / "evaluation" / "analysis.csv")
+    rows = table[["price", "region"]].head(200).to_dict("records")
+    for number in range(0, len(rows), 50):
+        post(url, *rows[number : number + 50])
+    checked = result(root, "drift", name, "--live")
+    assert "logged rows of" in checked["period"]
+    [price] = [each for each in checked["features"] if each["name"] == "price"]
+    assert price["alert"] is True
+    assert Path(checked["report"]).name == "drift-live.html"
 
 
 def test_a_better_version_replaces_one_and_a_worse_one_is_refused(make: Make) -> None:
