@@ -67,8 +67,11 @@ def start(model: Every = None, json: Json = False) -> None:
 
     started = begin(Repository.find(), model)
     lines = [f"{s.model}: version {s.version} is live at {s.url}" for s in started]
-    rows = [{"model": s.model, "version": s.version, "url": s.url} for s in started]
-    emit({"started": rows}, "\n".join(lines) or "Nothing to start.", json)
+    emit(
+        {"started": [asdict(each) for each in started]},
+        "\n".join(lines) or "Nothing to start.",
+        json,
+    )
 
 
 def stop(model: Every = None, json: Json = False) -> None:

@@ -13,19 +13,25 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 
 
 class LocalTarget(Contract):
-    """Processes on this machine."""
+    """Processes on this machine, behind HAProxy."""
 
+    port: Port = 7100
+    """The one port that callers use, for all models; HAProxy listens there."""
     first_port: Port = 7101
-    """The first port that a model may get."""
+    """The first port that a process behind it may get."""
     last_port: Port = 7199
-    """The last port that a model may get."""
+    """The last port that a process behind it may get."""
     start_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
     """How long a version may take until it is ready."""
+    warm_seconds: Annotated[float, Field(ge=0, le=7 * 86400)] = 3600.0
+    """How long the version before goes on running, so that a rollback takes no start; 0: not."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.first_port > self.last_port:
             raise ValueError(f"first_port {self.first_port} is above last_port {self.last_port}")
+        if self.first_port <= self.port <= self.last_port:
+            raise ValueError(f"port {self.port} is one of first_port to last_port; choose another")
         return self
 
 

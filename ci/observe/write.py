@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -11,12 +12,13 @@ from ci.contract.policy import load_policy
 from ci.files import write_json, write_whole
 from ci.observe.dashboard import dashboard
 from ci.observe.rules import rules
-from ci.targets.local import all_recorded
-from ci.targets.ports import HOST
+from ci.targets import front
+from ci.targets.local import known_models
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ci.contract.deployment import LocalTarget
     from ci.repository import Repository
 
 ALERTS, CONFIGURATION, DASHBOARD = "alerts.yaml", "prometheus.yaml", "dashboard.json"
@@ -27,9 +29,9 @@ ALERTMANAGER = "127.0.0.1:9093"  # where Debian's listens; alerts go nowhere whi
 def write(repository: Repository) -> list[Path]:
     """Write alert rules, a Prometheus configuration for what runs here, and a dashboard."""
     folder = repository.state_dir / "observe"
-    objectives = load_policy(repository, DeploymentPolicy).objectives
-    _write_yaml(folder / ALERTS, rules(objectives))
-    _write_yaml(folder / CONFIGURATION, _configuration(repository, folder))
+    policy = load_policy(repository, DeploymentPolicy)
+    _write_yaml(folder / ALERTS, rules(policy.objectives))
+    _write_yaml(folder / CONFIGURATION, _configuration(repository, folder, policy.local))
     write_json(folder / DASHBOARD, dashboard())
     return [folder / name for name in (ALERTS, CONFIGURATION, DASHBOARD)]
 
@@ -38,10 +40,9 @@ def _write_yaml(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, yaml.safe_dump(content, sort_keys=False, width=100))
 
 
-def _configuration(repository: Repository, folder: Path) -> dict[str, Any]:
+def _configuration(repository: Repository, folder: Path, policy: LocalTarget) -> dict[str, Any]:
     targets = [
-        {"targets": [f"{HOST}:{service.port}"], "labels": {"model": service.model}}
-        for service in all_recorded(repository)
+        _target(name, front.address(repository, name, policy)) for name in known_models(repository)
     ]
     job: dict[str, Any] = {"job_name": "models", "static_configs": targets, "honor_labels": True}
     if (folder / KEY_FILE).is_file():
@@ -52,3 +53,10 @@ def _configuration(repository: Repository, folder: Path) -> dict[str, Any]:
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER]}]}]},
         "scrape_configs": [job],
     }
+
+
+def _target(name: str, url: str) -> dict[str, Any]:
+    """A model at the address that callers use too, which stays when its version changes."""
+    parts = urlsplit(url)
+    path = {"__metrics_path__": f"{parts.path}/metrics"}
+    return {"targets": [parts.netloc], "labels": {**path, "model": name}}

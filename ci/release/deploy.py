@@ -22,15 +22,16 @@ from ci.registry.versions import (
     register,
     set_alias,
 )
-from ci.targets import local
+from ci.targets import front, local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
+    from ci.contract.deployment import LocalTarget
     from ci.contract.evaluated import Evaluated
     from ci.contract.model import ModelContract
     from ci.package import Packaged
     from ci.repository import Repository
-    from ci.targets.local import Service
+    from ci.targets.services import Service
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def deploy(repository: Repository, name: str) -> Deployed:
     policy = load_policy(repository, DeploymentPolicy)
     require(contract.language)
     with only_one(repository, "deploy", name):
-        service = _live_candidate(repository, contract)
+        service = _live_candidate(repository, contract, policy.local)
         if service is None:
             evaluated = _require_pass(repository, name)
             with step(f"{name}: packaging"):
@@ -64,18 +65,21 @@ def deploy(repository: Repository, name: str) -> Deployed:
                 version = register(repository, _wanted(packaged, evaluated))
                 set_alias(repository, name, STAGING, version.version)
             with step(f"{name}: starting version {version.version}, asking it, switching"):
-                service = local.switch(repository, version, contract.example_row(), policy.local)
+                service = local.switch(repository, version, contract.example_row(), policy)
             promote(repository, name, version.version)
-        return Deployed(name, service.version, service.url)
+            local.told(repository, name)
+        return Deployed(name, service.version, front.address(repository, name, policy.local))
 
 
-def _live_candidate(repository: Repository, contract: ModelContract) -> Service | None:
+def _live_candidate(
+    repository: Repository, contract: ModelContract, policy: LocalTarget
+) -> Service | None:
     """The running service, where it runs the candidate and the registry agrees."""
     from ci.pipeline.candidate import current_candidate
 
     candidate = current_candidate(repository, contract)
     service = local.recorded(repository, contract.name)
-    if service is None or local.state(service) != "running":
+    if service is None or local.state(repository, service, policy) != "running":
         return None
     if service.fingerprint != candidate.fingerprint:
         return None

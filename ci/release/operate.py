@@ -14,20 +14,22 @@ from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
 from ci.state.local import state_folder
 from ci.state.records import all_released
-from ci.targets import local
+from ci.targets import front, local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
+    from ci.contract.deployment import LocalTarget
     from ci.repository import Repository
-    from ci.targets.local import Service
+    from ci.targets.services import Service
 
 
 @dataclass(frozen=True)
 class Status:
     """One row of `mlops status`.
 
-    ``state`` is ``running``, ``not ready`` or ``stopped`` for what this machine serves, and
-    ``released``, without an address, for what was released and is not served here.
+    ``state`` is ``running``, ``not ready`` or ``stopped`` for what this machine serves; ``warm``
+    for the version before, which callers don't reach but could at once; and ``released`` for what
+    was released and is not served here. The last two have no address.
     """
 
     model: str
@@ -47,12 +49,19 @@ class RolledBack:
     to_version: int
 
 
+@dataclass(frozen=True)
+class Started:
+    """A version that answers again, and where callers find it."""
+
+    model: str
+    version: int
+    url: str
+
+
 def status(repository: Repository) -> list[Status]:
     """What is live here, and what was released according to the state as last fetched, by model."""
-    here = [
-        Status(s.model, local.ENVIRONMENT, s.version, s.url, local.state(s), s.since)
-        for s in local.all_recorded(repository)
-    ]
+    policy = load_policy(repository, DeploymentPolicy).local
+    here = [_shown(repository, each, policy) for each in local.all_recorded(repository)]
     served = {(row.model, row.version) for row in here}
     there = [
         Status(r.model, local.ENVIRONMENT, r.version, None, "released", r.released_at)
@@ -62,8 +71,16 @@ def status(repository: Repository) -> list[Status]:
     return sorted([*here, *there], key=lambda row: row.model)
 
 
+def _shown(repository: Repository, service: Service, policy: LocalTarget) -> Status:
+    state = local.state(repository, service, policy)
+    url = None if state == "warm" else front.address(repository, service.model, policy)
+    return Status(service.model, local.ENVIRONMENT, service.version, url, state, service.since)
+
+
 def rollback(repository: Repository, name: str) -> RolledBack:
     """Serve the previous version again, without building or training, and swap the aliases.
+
+    Where it is kept warm, callers reach it before MLflow is asked anything.
 
     Raises:
         MlopsError: ``unknown_model``, ``not_deployed``, ``no_previous``, or what the target says.
@@ -71,24 +88,44 @@ def rollback(repository: Repository, name: str) -> RolledBack:
     repository.model_dir(name)
     policy = load_policy(repository, DeploymentPolicy)
     with only_one(repository, "deploy", name):
-        live = by_alias(repository, name, PRODUCTION)
-        if live is None:
-            raise not_deployed(name)
-        previous = by_alias(repository, name, PREVIOUS)
-        if previous is None:
-            raise MlopsError(
-                "no_previous",
-                f"{name} has no version before {live.version} to go back to; "
-                f"`mlops stop {name}` takes it out of service.",
-            )
-        contract = servable(repository, previous).contract
-        with step(f"{name}: going back from version {live.version} to {previous.version}"):
-            local.resume(repository, previous, contract.example_row(), policy.local)
-        promote(repository, name, previous.version)
-        return RolledBack(name, live.version, previous.version)
+        _tell(repository, name)
+        live, warm = local.recorded(repository, name), local.warm(repository, name)
+        if live and warm:
+            local.take_over(repository, warm, policy.local)
+            say(f"{name}: version {warm.version} answers again.")
+            _tell(repository, name)
+            return RolledBack(name, live.version, warm.version)
+        return _roll_back_cold(repository, name, policy)
 
 
-def start(repository: Repository, name: str | None) -> list[Service]:
+def _roll_back_cold(repository: Repository, name: str, policy: DeploymentPolicy) -> RolledBack:
+    live = by_alias(repository, name, PRODUCTION)
+    if live is None:
+        raise not_deployed(name)
+    previous = by_alias(repository, name, PREVIOUS)
+    if previous is None:
+        raise MlopsError(
+            "no_previous",
+            f"{name} has no version before {live.version} to go back to; "
+            f"`mlops stop {name}` takes it out of service.",
+        )
+    contract = servable(repository, previous).contract
+    with step(f"{name}: going back from version {live.version} to {previous.version}"):
+        local.resume(repository, previous, contract.example_row(), policy)
+    promote(repository, name, previous.version)
+    local.told(repository, name)
+    return RolledBack(name, live.version, previous.version)
+
+
+def _tell(repository: Repository, name: str) -> None:
+    """Have MLflow say what is live, where a command was cut off before it did, or could not yet."""
+    version = local.untold(repository, name)
+    if version is not None:
+        promote(repository, name, version)
+        local.told(repository, name)
+
+
+def start(repository: Repository, name: str | None) -> list[Started]:
     """Serve the production version of ``name``, or of every model that is here, again.
 
     Returns what was started; what runs already is left alone. One that can't be started does not
@@ -124,19 +161,28 @@ def _startable(repository: Repository) -> list[str]:
     return sorted(names)
 
 
-def _start(repository: Repository, name: str) -> Service | None:
+def _start(repository: Repository, name: str) -> Started | None:
     """The service that was started, or None where it runs already."""
     policy = load_policy(repository, DeploymentPolicy)
     with only_one(repository, "deploy", name):
+        _tell(repository, name)
         version = by_alias(repository, name, PRODUCTION)
         if version is None:
             raise not_deployed(name)
         contract = servable(repository, version).contract
         require(contract.language)
-        before = local.recorded(repository, name)
+        before = _running(repository, name, policy.local)
         with step(f"{name}: version {version.version}"):
-            service = local.resume(repository, version, contract.example_row(), policy.local)
-        return None if service == before else service
+            service = local.resume(repository, version, contract.example_row(), policy)
+        local.told(repository, name)
+        if service == before:
+            return None
+        return Started(name, version.version, front.address(repository, name, policy.local))
+
+
+def _running(repository: Repository, name: str, policy: LocalTarget) -> Service | None:
+    service = local.recorded(repository, name)
+    return service if service and local.state(repository, service, policy) == "running" else None
 
 
 def stop(repository: Repository, name: str | None) -> list[str]:

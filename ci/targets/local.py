@@ -1,159 +1,294 @@
-"""The target `local`: a deployed version is a process on this machine, on 127.0.0.1."""
+"""The target `local`: a live version is a process on this machine, behind HAProxy.
+
+A version is started beside the one that is live, asked, and only then given to callers, all at
+once; the one before goes on running for a while. The record of a model says first what is about to
+change, so that a command that is cut off anywhere leaves what the next one finishes or undoes.
+"""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.files import read_json, write_json
+from ci.files import write_json
 from ci.keys import own_key, take_over_policy
-from ci.targets import processes
-from ci.targets.http import is_ready
-from ci.targets.ports import HOST, any_free, is_free, port_of
-from ci.targets.readiness import probe, wait_until_ready
+from ci.targets import front, processes
+from ci.targets.http import is_ready, served
+from ci.targets.ports import HOST, free_port
+from ci.targets.readiness import probe, probe_speed, wait_until_ready
+from ci.targets.services import (
+    LEAVING,
+    LIVE,
+    STARTING,
+    STOPPED,
+    WARM,
+    Record,
+    Service,
+    all_records,
+    read_record,
+    write_record,
+)
 from ci.targets.turn import one_switch_at_a_time
 from ci.telemetry import OFF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from ci.contract.deployment import LocalTarget
+    from ci.contract.deployment import DeploymentPolicy, LocalTarget
     from ci.registry.versions import Version
     from ci.repository import Repository
 
 ENVIRONMENT = "production"
-
-
-@dataclass(frozen=True)
-class Service:
-    """A process that serves a version; ``started`` tells it from others with the same pid."""
-
-    model: str
-    version: int
-    bento: str
-    fingerprint: str
-    url: str
-    port: int
-    pid: int
-    started: str
-    since: str
-
-
-def record_path(repository: Repository, name: str) -> Path:
-    """Where the local target remembers what it runs for model ``name``."""
-    return repository.state_dir / "live" / f"{name}.json"
+# A call that HAProxy sends on just before a switch has arrived by then.
+GRACE_SECONDS = 0.2
+REACHED_SECONDS = 5.0
 
 
 def recorded(repository: Repository, name: str) -> Service | None:
-    """The service that was started last for ``name``, running or not."""
-    record = read_json(record_path(repository, name))
-    return Service(**record) if record else None
+    """The service of ``name`` that callers reach, or reached before it was stopped."""
+    return read_record(repository, name).of(LIVE, STOPPED)
+
+
+def warm(repository: Repository, name: str) -> Service | None:
+    """The version before, where it is kept running and would answer now."""
+    service = read_record(repository, name).of(WARM)
+    return service if service and _answers(service) else None
 
 
 def all_recorded(repository: Repository) -> list[Service]:
-    """Every service that the target remembers, by model."""
-    paths = sorted((repository.state_dir / "live").glob("*.json"))
-    names = [path.stem for path in paths if path.stem != "ports"]
-    return [service for name in names if (service := recorded(repository, name))]
+    """Every service that callers reach or reached, and those kept warm, by model."""
+    services = [each for record in all_records(repository) for each in record.services]
+    shown = [each for each in services if each.role in (LIVE, STOPPED)]
+    return shown + [each for each in services if each.role == WARM and _runs(each)]
 
 
 def known_models(repository: Repository) -> list[str]:
     """Models of which something runs, ran, or was being started."""
-    folder = repository.state_dir / "live"
-    paths = [*folder.glob("*.json"), *folder.glob("*.starting")]
-    return sorted({path.stem for path in paths} - {"ports"})
+    return [record.model for record in all_records(repository)]
 
 
-def state(service: Service) -> str:
-    """``running``, ``not ready`` or ``stopped``."""
-    if not processes.is_running(service.pid, service.started):
+def state(repository: Repository, service: Service, policy: LocalTarget) -> str:
+    """``running``, ``not ready``, ``warm`` or ``stopped``."""
+    if not _runs(service):
         return "stopped"
-    return "running" if is_ready(service.url) else "not ready"
+    if service.role == WARM:
+        return "warm"
+    return "running" if _is_reached(repository, service, policy) else "not ready"
 
 
 def switch(
-    repository: Repository, version: Version, example: dict[str, Any], policy: LocalTarget
+    repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:
-    """Serve ``version`` on its model's port; what ran there before goes only when it can.
+    """Serve ``version`` to callers of its model, without one of them noticing.
 
-    The version is started and asked on a port of its own first. Should it fail there, nothing
-    has changed; should it fail on the model's port, the version before is started again.
+    Should it not start, not answer or be too slow, nothing has changed.
 
     Raises:
-        MlopsError: ``busy``, ``no_port``, ``port_in_use``, ``start_failed`` or ``probe_failed``.
+        MlopsError: ``busy``, ``no_port``, ``port_in_use``, ``no_haproxy``, ``start_failed``,
+            ``probe_failed``, ``too_slow`` or ``front_failed``.
     """
-    with one_switch_at_a_time(policy.start_timeout_seconds):
-        _end_abandoned(repository, version.model)
-        before = _running(repository, version.model)
-        draft = _prepare(repository, version, before, policy)
-        _rehearse(repository, draft, example, policy)
-        return _replace(repository, before, draft, example, policy)
+    service = _brought_up(repository, version, example, policy.local)
+    if service.role == STARTING:
+        with (
+            _ended_on_failure(repository, version.model),
+            own_key(repository, version.model) as key,
+        ):
+            probe_speed(service, example, policy.objectives.p99_seconds, key)
+    return take_over(repository, service, policy.local)
 
 
 def resume(
-    repository: Repository, version: Version, example: dict[str, Any], policy: LocalTarget
+    repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:
-    """Serve ``version``, which was live before, without rehearsing it, which saves half the time.
-
-    Nothing is done where it runs already. Should it fail, the version before is started again.
+    """Serve ``version``, which was live before: at once where it still runs.
 
     Raises:
-        MlopsError: as ``switch``.
+        MlopsError: as ``switch``, but for its speed.
     """
-    with one_switch_at_a_time(policy.start_timeout_seconds):
-        _end_abandoned(repository, version.model)
-        before = _running(repository, version.model)
-        if before and before.version == version.version and state(before) == "running":
-            return before
-        draft = _prepare(repository, version, before, policy)
-        return _replace(repository, before, draft, example, policy)
+    service = _brought_up(repository, version, example, policy.local)
+    return take_over(repository, service, policy.local)
 
 
-def _prepare(
-    repository: Repository, version: Version, before: Service | None, policy: LocalTarget
-) -> Service:
-    draft = _draft(version, _require_port(repository, version.model, before, policy))
-    write_json(release_path(repository, version.model, version.version), asdict(version))
-    return draft
+def take_over(repository: Repository, service: Service, policy: LocalTarget) -> Service:
+    """Have callers reach ``service``, which runs; what they reached before is kept warm.
 
-
-def _require_port(
-    repository: Repository, name: str, before: Service | None, policy: LocalTarget
-) -> int:
-    port = port_of(repository, name, policy)
-    if not (before and before.port == port) and not is_free(port):
-        raise MlopsError(
-            "port_in_use",
-            f"Port {port} of {name} is used by another program; end that program, or "
-            "change local.first_port in policies/deployment.yaml.",
-        )
-    return port
-
-
-def _replace(
-    repository: Repository,
-    before: Service | None,
-    draft: Service,
-    example: dict[str, Any],
-    policy: LocalTarget,
-) -> Service:
-    """Serve ``draft`` where ``before`` ran; bring ``before`` back should that fail."""
-    if before:
-        _end(repository, before)
+    Raises:
+        MlopsError: ``front_failed`` or ``port_in_use``; callers reach what they reached before.
+    """
+    before = read_record(repository, service.model)
+    live = replace(service, role=LIVE, until=0.0)
+    others = [_moved_on(each, live, policy) for each in before.services if each.pid != live.pid]
+    untold = service.version if service.role != LIVE else before.untold
+    write_record(repository, Record(service.model, (live, *others), untold))
     try:
-        service = _launch(repository, draft, policy)
-        with own_key(repository, draft.model) as key:
-            probe(service, example, key)
+        front.apply(repository, policy)
+        _require_reached(repository, live, policy)
     except MlopsError:
-        _end_abandoned(repository, draft.model)
-        if before:
-            _remember(repository, _launch(repository, before, policy))
+        write_record(repository, before)
+        settle(repository, service.model)
         raise
-    _remember(repository, service)
+    settle(repository, service.model)
+    return live
+
+
+def told(repository: Repository, name: str) -> None:
+    """Note that MLflow knows which version is live."""
+    write_record(repository, replace(read_record(repository, name), untold=None))
+
+
+def untold(repository: Repository, name: str) -> int | None:
+    """The version that is live, where a command was cut off before it told MLflow."""
+    return read_record(repository, name).untold
+
+
+def settle(repository: Repository, name: str) -> bool:
+    """End what nobody needs: what was cut off, was live, or was warm long enough.
+
+    Only for who holds the model's lock. Returns whether something was ended.
+    """
+    record = read_record(repository, name)
+    over = [each for each in record.services if _is_over(each)]
+    running = [each for each in over if _runs(each)]
+    if running:
+        time.sleep(GRACE_SECONDS)
+    for service in running:
+        _end(repository, service)
+    left = tuple(each for each in record.services if each not in over or each.role == STOPPED)
+    if left != record.services:
+        write_record(repository, replace(record, services=left))
+    return bool(running)
+
+
+def stop(repository: Repository, name: str) -> bool:
+    """End all that runs of ``name``, once it has answered; False where nothing did.
+
+    Raises:
+        MlopsError: ``front_failed``; nothing was ended.
+    """
+    record = read_record(repository, name)
+    shown = record.of(LIVE, STOPPED)
+    services = [replace(s, role=STOPPED if s == shown else LEAVING) for s in record.services]
+    write_record(repository, replace(record, services=tuple(services)))
+    front.withdraw(repository)
+    return settle(repository, name)
+
+
+def _moved_on(service: Service, live: Service, policy: LocalTarget) -> Service:
+    """What becomes of a service when ``live`` goes live."""
+    was_live = service.role == LIVE and service.version != live.version and _runs(service)
+    if was_live and policy.warm_seconds:
+        return replace(service, role=WARM, until=time.time() + policy.warm_seconds)
+    return replace(service, role=LEAVING)
+
+
+def _is_over(service: Service) -> bool:
+    if service.role == WARM:
+        return service.until <= time.time() or not _runs(service)
+    return service.role in (STARTING, LEAVING) or (service.role == STOPPED and _runs(service))
+
+
+def _runs(service: Service) -> bool:
+    return processes.is_running(service.pid, service.started)
+
+
+def _answers(service: Service) -> bool:
+    return _runs(service) and is_ready(service.url)
+
+
+def _is_reached(repository: Repository, service: Service, policy: LocalTarget) -> bool:
+    url = front.address(repository, service.model, policy)
+    return served(url) == (service.model, service.version) and is_ready(url)
+
+
+def _require_reached(repository: Repository, service: Service, policy: LocalTarget) -> None:
+    deadline = time.monotonic() + REACHED_SECONDS
+    while not _is_reached(repository, service, policy):
+        if time.monotonic() > deadline:
+            raise MlopsError(
+                "front_failed",
+                f"Version {service.version} of {service.model} runs, but does not answer at "
+                f"{front.address(repository, service.model, policy)}; see .mlops/logs/haproxy.log.",
+            )
+        time.sleep(0.02)
+
+
+def _brought_up(
+    repository: Repository, version: Version, example: dict[str, Any], policy: LocalTarget
+) -> Service:
+    """A process of ``version`` that can answer: one that runs already, or a new one."""
+    settle(repository, version.model)
+    front.require(repository, policy)
+    record = read_record(repository, version.model)
+    for role in (LIVE, WARM):
+        service = record.of(role)
+        if service and service.version == version.version and _answers(service):
+            return service
+    release = release_path(repository, version.model, version.version)
+    write_json(release, asdict(version))
+    with one_switch_at_a_time(policy.start_timeout_seconds):
+        service = _launch(repository, version, policy)
+    with _ended_on_failure(repository, version.model), own_key(repository, version.model) as key:
+        probe(service, example, key)
     return service
+
+
+@contextmanager
+def _ended_on_failure(repository: Repository, name: str) -> Iterator[None]:
+    try:
+        yield
+    except MlopsError:
+        settle(repository, name)
+        raise
+
+
+def _launch(repository: Repository, version: Version, policy: LocalTarget) -> Service:
+    """Start a process of ``version`` and wait until it is ready."""
+    from bentos.serve import serve_command, serve_environment
+
+    port = free_port(policy)
+    folder = bento_folder(repository, version.bento)
+    log = repository.state_dir / "logs" / f"serve-{version.model}.log"
+    environment = serve_environment(
+        release_path(repository, version.model, version.version),
+        process_home(repository, version.model, port),
+        records_dir(repository, version.model),
+        take_over_policy(repository),
+    )
+    draft = _draft(version, port)
+    service = draft
+
+    def note(pid: int, started: str) -> None:
+        nonlocal service
+        service = replace(draft, pid=pid, started=started)
+        record = read_record(repository, version.model)
+        write_record(repository, replace(record, services=(*record.services, service)))
+
+    processes.start(serve_command(folder, port), {**OFF, **environment}, log, folder, note)
+    with _ended_on_failure(repository, version.model):
+        wait_until_ready(service, log, policy.start_timeout_seconds)
+    return service
+
+
+def _draft(version: Version, port: int) -> Service:
+    """The service of ``version`` before it has a process."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return Service(
+        version.model,
+        version.version,
+        version.bento,
+        version.fingerprint,
+        f"http://{HOST}:{port}",
+        port,
+        0,
+        "",
+        since,
+    )
 
 
 def _end(repository: Repository, service: Service) -> None:
@@ -163,94 +298,7 @@ def _end(repository: Repository, service: Service) -> None:
     folder = bento_folder(repository, service.bento)
     answering = drain_seconds(folder) if folder.is_dir() else 0
     processes.stop(service.pid, service.started, answering + processes.STOP_SECONDS)
-
-
-def _running(repository: Repository, name: str) -> Service | None:
-    service = recorded(repository, name)
-    return service if service and processes.is_running(service.pid, service.started) else None
-
-
-def _remember(repository: Repository, service: Service) -> None:
-    write_json(record_path(repository, service.model), asdict(service))
-    starting_path(repository, service.model).unlink(missing_ok=True)
-
-
-def starting_path(repository: Repository, name: str) -> Path:
-    """Which process is being started, so that a command that is cut off leaves no stranger."""
-    return record_path(repository, name).with_suffix(".starting")
-
-
-def _end_abandoned(repository: Repository, name: str) -> bool:
-    """End what a deployment was starting when it was cut off; False where there is nothing."""
-    path = starting_path(repository, name)
-    record = read_json(path)
-    alive = record is not None and processes.is_running(record["pid"], record["started"])
-    if record is not None:
-        processes.stop(record["pid"], record["started"])
-    path.unlink(missing_ok=True)
-    return alive
-
-
-def stop(repository: Repository, name: str) -> bool:
-    """End the service of ``name`` and its children; False where none was running."""
-    abandoned = _end_abandoned(repository, name)
-    service = _running(repository, name)
-    if service is None:
-        return abandoned
-    _end(repository, service)
-    return True
-
-
-def _rehearse(
-    repository: Repository, draft: Service, example: dict[str, Any], policy: LocalTarget
-) -> None:
-    service = _launch(repository, _at_port(draft, any_free()), policy, rehearsal=True)
-    try:
-        probe(service, example)
-    finally:
-        _end_abandoned(repository, service.model)
-        shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
-
-
-def _draft(version: Version, port: int) -> Service:
-    """The service of ``version`` before it has a process."""
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    draft = Service(
-        version.model, version.version, version.bento, version.fingerprint, "", 0, 0, "", since
-    )
-    return _at_port(draft, port)
-
-
-def _at_port(service: Service, port: int) -> Service:
-    return replace(service, port=port, url=f"http://{HOST}:{port}")
-
-
-def _launch(
-    repository: Repository, draft: Service, policy: LocalTarget, *, rehearsal: bool = False
-) -> Service:
-    """Start the process of ``draft`` and wait until it is ready.
-
-    In a rehearsal, which only we call, no key is needed and nothing is recorded.
-    """
-    from bentos.serve import serve_command, serve_environment
-
-    folder = bento_folder(repository, draft.bento)
-    release = release_path(repository, draft.model, draft.version)
-    log = log_path(repository, draft.model)
-    home = process_home(repository, draft.model, draft.port)
-    records = None if rehearsal else records_dir(repository, draft.model)
-    access = None if rehearsal else take_over_policy(repository)
-    environment = {**OFF, **serve_environment(release, home, records, access)}
-    command = serve_command(folder, draft.port)
-    pid, started = processes.start(command, environment, log, folder)
-    service = replace(draft, pid=pid, started=started)
-    write_json(starting_path(repository, draft.model), {"pid": pid, "started": started})
-    try:
-        wait_until_ready(service, log, policy.start_timeout_seconds)
-    except MlopsError:
-        _end_abandoned(repository, draft.model)
-        raise
-    return service
+    shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
 
 
 def release_path(repository: Repository, name: str, version: int) -> Path:

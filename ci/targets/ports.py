@@ -1,4 +1,4 @@
-"""Ports of the local target: a model keeps its own from version to version."""
+"""Ports of the local target: each process has one of its own, whatever model it serves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import socket
 from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
-from ci.files import read_json, write_json
 
 if TYPE_CHECKING:
     from ci.contract.deployment import LocalTarget
-    from ci.repository import Repository
 
 HOST = "127.0.0.1"
 
@@ -33,21 +31,14 @@ def any_free() -> int:
         return int(probe.getsockname()[1])
 
 
-def port_of(repository: Repository, name: str, policy: LocalTarget) -> int:
-    """The port of model ``name``: the one that it has, else the first that nobody has or uses.
+def free_port(policy: LocalTarget) -> int:
+    """The first port of the policy's range that nobody uses.
 
     Raises:
-        MlopsError: ``no_port`` where the range of the policy is used up.
+        MlopsError: ``no_port`` where the range is used up.
     """
-    path = repository.state_dir / "live" / "ports.json"
-    given = read_json(path) or {}
-    known = given.get(name)
-    if known is not None and policy.first_port <= known <= policy.last_port:
-        return int(known)
-    taken = set(given.values())
     for port in range(policy.first_port, policy.last_port + 1):
-        if port not in taken and is_free(port):
-            write_json(path, {**given, name: port})
+        if is_free(port):
             return port
     raise MlopsError(
         "no_port",

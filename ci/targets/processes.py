@@ -8,28 +8,46 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The same process runs the command, once it is told to; where nobody can tell it any more, it ends.
+WAIT = 'read -r go && exec "$@" </dev/null'
 STOP_SECONDS = 15.0
 KILL_SECONDS = 5.0
 
 
-def start(command: list[str], environment: dict[str, str], log: Path, cwd: Path) -> tuple[int, str]:
+def start(
+    command: list[str],
+    environment: dict[str, str],
+    log: Path,
+    cwd: Path,
+    note: Callable[[int, str], None] = lambda pid, started: None,
+) -> tuple[int, str]:
     """Start ``command`` in a session of its own; returns its pid and start time.
 
-    The start time tells our process from a later one that got the same pid.
+    The start time tells our process from a later one that got the same pid. ``note`` is told both
+    before the command begins: should we be killed before that, the command never does.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command,
+            ["/bin/sh", "-c", WAIT, "sh", *command],
             cwd=cwd,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return process.pid, start_time(process.pid)
+    started = start_time(process.pid)
+    with process.stdin or contextlib.nullcontext() as gate:
+        note(process.pid, started)
+        if gate:
+            gate.write(b"go\n")
+    return process.pid, started
 
 
 def start_time(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from ci.targets.http import post, refusal, served
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ci.targets.local import Service
+    from ci.targets.services import Service
 
 TAIL_LINES = 3
+ASKED_FOR_SPEED = 10
 
 
 def wait_until_ready(service: Service, log: Path, seconds: float) -> None:
@@ -69,4 +71,29 @@ def probe(service: Service, example: dict[str, Any], key: str | None = None) -> 
             "probe_failed",
             f"Version {service.version} of {service.model} started but answered the contract's "
             f"example with {status}: {message}; nothing was switched.",
+        )
+
+
+def probe_speed(
+    service: Service, example: dict[str, Any], seconds: float, key: str | None = None
+) -> None:
+    """Ask a few times, one after the other; half of the answers must come within ``seconds``.
+
+    That is far below what the objective promises for 99 of 100: who misses this, misses that.
+
+    Raises:
+        MlopsError: ``too_slow`` or ``probe_failed``.
+    """
+    taken = []
+    for _ in range(ASKED_FOR_SPEED):
+        begin = time.monotonic()
+        probe(service, example, key)
+        taken.append(time.monotonic() - begin)
+    median = statistics.median(taken)
+    if median > seconds:
+        raise MlopsError(
+            "too_slow",
+            f"Version {service.version} of {service.model} takes {median:.2g} s for the contract's "
+            f"example, and objectives.p99_seconds in policies/deployment.yaml is {seconds:g}; "
+            "nothing was switched.",
         )

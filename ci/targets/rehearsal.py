@@ -13,9 +13,10 @@ from ci.errors import MlopsError
 from ci.files import write_json
 from ci.targets import processes
 from ci.targets.http import post
-from ci.targets.local import Service, bento_folder, process_home
+from ci.targets.local import bento_folder, process_home
 from ci.targets.ports import HOST, any_free
 from ci.targets.readiness import probe, wait_until_ready
+from ci.targets.services import Service
 from ci.telemetry import OFF
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from tests.support.command import mlops, result
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 FIRST_PORT = 17301 + 100 * WORKER
 LAST_PORT = FIRST_PORT + 98
+PORT = FIRST_PORT - 1
 LANGUAGES = ["python", "r", "julia"]
 
 Make = Callable[..., Repository]
@@ -28,7 +29,9 @@ def with_data(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     root = tmp_path_factory.mktemp("with-data")
     repository = repositories.new_repository(root / "repository")
     policy = repository.policies_dir / "deployment.yaml"
-    text = policy.read_text().replace("7101", str(FIRST_PORT)).replace("7199", str(LAST_PORT))
+    text = policy.read_text()
+    for shipped, own in ((7100, PORT), (7101, FIRST_PORT), (7199, LAST_PORT)):
+        text = text.replace(str(shipped), str(own))
     policy.write_text(text)
     linear.write_sales(root / "sales.csv")
     added = result(repository.root, "data", "add", root / "sales.csv", "--name", "sales")

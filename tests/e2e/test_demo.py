@@ -26,7 +26,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(SOURCE), str(root))
     policy = root / "policies" / "deployment.yaml"
-    policy.write_text(policy.read_text().replace("7101", "17601").replace("7199", "17699"))
+    policy.write_text(re.sub(r"\b71(\d\d)\b", r"176\1", policy.read_text()))
     commit_all(root)
     yield root
     mlops(root, "stop")

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ci.files import read_json
 from ci.repository import Repository
+from ci.targets.services import STARTING, read_record
 from tests.e2e.conftest import LANGUAGES, Make
 from tests.support.command import begin, mlops, result
 from tests.support.linear import set_shrinkage
@@ -77,8 +77,7 @@ def test_a_deployment_that_is_cut_off_leaves_nothing_that_stop_can_not_end(make:
     repository, name = make("python"), "sales-python"
     result(repository.root, "train", name)
     command = begin(repository.root, "deploy", name)
-    record = repository.state_dir / "live" / f"{name}.starting"
-    service = started_service(record, command)
+    service = started_service(repository, name, command)
     command.send_signal(signal.SIGKILL)
     command.wait()
     assert service.is_running()
@@ -87,17 +86,19 @@ def test_a_deployment_that_is_cut_off_leaves_nothing_that_stop_can_not_end(make:
     assert result(repository.root, "stop", name) == {"stopped": [name]}
     gone, _ = psutil.wait_procs([service], timeout=PATIENCE_SECONDS)
     assert gone == [service]
-    assert not record.exists()
+    assert read_record(repository, name).services == ()
     assert result(repository.root, "deploy", name)["version"] == 1
 
 
-def started_service(record: Path, command: subprocess.Popen[bytes]) -> psutil.Process:
+def started_service(
+    repository: Repository, name: str, command: subprocess.Popen[bytes]
+) -> psutil.Process:
     """The service that a deployment is starting, once there is one."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        found = read_json(record)
+        found = read_record(repository, name).of(STARTING)
         if found:
-            return psutil.Process(found["pid"])
+            return psutil.Process(found.pid)
         assert command.poll() is None, "the deployment ended before it started a service"
         time.sleep(0.01)
     raise AssertionError("the deployment started no service")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Make
+from tests.e2e.conftest import PORT, Make
 from tests.e2e.test_whole_way import post, release
 from tests.support.command import mlops, result
 from tests.support.linear import set_shrinkage
@@ -24,7 +24,7 @@ def test_what_was_live_is_served_again_whatever_the_working_tree_holds(make: Mak
     assert result(root, "start", name) == {"started": []}
     result(root, "stop", name)
     (repository.model_dir(name) / "train.py").write_text("raise SystemExit(1)\n")
-    with socket.create_server(("127.0.0.1", int(live["url"].rpartition(":")[2]))):
+    with socket.create_server(("127.0.0.1", PORT)):
         assert mlops(root, "start", name, "--json").error == "port_in_use"
     assert result(root, "start") == {"started": [live]}
     assert post(live["url"], {"price": 10}) == before

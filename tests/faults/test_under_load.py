@@ -6,17 +6,14 @@ The table of it is printed and written to `.mlops/bench/faults.txt`.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -26,60 +23,15 @@ from bentos.records import ACCESS_FILE, PREDICTIONS_FILE
 from ci.repository import Repository
 from tests.benchmarks.serving.lines import aligned
 from tests.support import services
+from tests.support.load import CALLERS, Load
 from tests.support.services import Running
 
-CALLERS = 16
 WORKERS = 2
 CALM_SECONDS = 0.5
 REPAIR_SECONDS = 60.0
 COLUMNS = ("language", "fault", "its caller saw", "answered", "failed", "seen", "right again after")
 TABLE = Repository.find().state_dir / "bench" / "faults.txt"
 MEMORY_BYTES = 1 << 30
-
-
-@dataclass
-class Load:
-    """Callers that each send a row of their own and check the answer to it."""
-
-    service: Running
-    outcomes: list[tuple[float, str]] = field(default_factory=list)
-
-    def __enter__(self) -> Load:
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(i,)) for i in range(CALLERS)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self, number: int) -> None:
-        while not self._stop.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=30)
-            with contextlib.closing(connection), contextlib.suppress(OSError):
-                while not self._stop.is_set():
-                    self._note(self._ask(connection, number))
-
-    def _ask(self, connection: http.client.HTTPConnection, number: int) -> str:
-        body = json.dumps({"rows": [{"x": float(number), "n": 1, "mode": "ok"}]})
-        try:
-            connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException):
-            self._note("connection")
-            raise ConnectionError from None
-        if answer.status == 503 and not answer.headers["Retry-After"]:
-            return "503 without Retry-After"
-        if answer.status != 200:
-            return str(answer.status)
-        return "ok" if json.loads(text)["predictions"] == [2.0 * number + 1] else "wrong"
-
-    def _note(self, outcome: str) -> None:
-        self.outcomes.append((time.monotonic(), outcome))
 
 
 @pytest.fixture(scope="module", params=["python", "r", "julia"])
@@ -227,12 +179,12 @@ def test_callers_are_answered_while_things_break(
     service: Running, fault: str, rows: list[tuple[str, ...]]
 ) -> None:
     known = FAULTS[fault]
-    with Load(service) as load:
+    with Load(service.port) as load:
         time.sleep(CALM_SECONDS)
         began = time.monotonic()
         own = known.do(service) or ""
         repaired = wait_until_right(service, load)
-    failed = Counter(outcome for _, outcome in load.outcomes if outcome != "ok")
+    failed = load.failed()
     last = max((when for when, outcome in load.outcomes if outcome != "ok"), default=began)
     language = service.log.parent.parent.name.rstrip("0")
     answered = str(len(load.outcomes) - failed.total())

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from bentos.serve import serve_environment
-from ci.files import write_json
 from ci.repository import Repository
 from ci.targets import local, processes
-from ci.targets.local import Service
+from ci.targets.services import LIVE, Record, Service, write_record
 
 # Ends a while after it was told to, and says so.
 SLOW = """
@@ -65,8 +63,8 @@ def test_a_service_may_take_as_long_as_its_model_may(
     monkeypatch.setattr(processes, "STOP_SECONDS", 0)
     repository = Repository(tmp_path)
     pid, started, said = start_slow(tmp_path)
-    service = Service("slow", 1, "slow:1", "1", "", 0, pid, started, "")
-    write_json(local.record_path(repository, "slow"), asdict(service))
+    service = Service("slow", 1, "slow:1", "1", "", 0, pid, started, "", LIVE)
+    write_record(repository, Record("slow", (service,)))
     contract = local.bento_folder(repository, "slow:1") / "src" / "contract.json"
     contract.parent.mkdir(parents=True)
     contract.write_text(json.dumps({"serving": {"timeout_seconds": 20}}))

@@ -1,0 +1,235 @@
+"""HAProxy before all models of this machine: one address, a path a model, switched at once."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.busy import in_turn
+from ci.console import say
+from ci.errors import MlopsError
+from ci.files import file_digest, read_json, write_json, write_whole
+from ci.targets import maps, processes
+from ci.targets.http import ANSWER_SECONDS
+from ci.targets.ports import HOST, is_free
+from ci.targets.services import all_records, live_services
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.contract.deployment import LocalTarget
+    from ci.repository import Repository
+    from ci.targets.services import Service
+
+    Content = dict[str, dict[str, str]]
+
+HERE = Path(__file__).resolve().parent
+CONFIGURATION = HERE / "haproxy.cfg"
+DOORMAN = "ci.targets.doorman"
+# Where packages put it; people's PATH has it on some systems only.
+FOLDERS = "/usr/sbin:/usr/local/sbin"
+ROUTES, PAGES = "routes.map", "pages.map"
+LIST = "/models.json"
+START_SECONDS = 10.0
+ADVICE = (
+    "HAProxy 2.4 or newer is missing: install it (Debian and Ubuntu: `sudo apt-get install "
+    "haproxy`), then type the command again."
+)
+PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+    'content="width=device-width, initial-scale=1"><title>Models</title><style>body {{ font: 16px/'
+    "1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem }}</style>"
+    '<h1>Models</h1><ul>{models}</ul><p>For programs: <a href="models.json">models.json</a>.</html>'
+)
+
+
+@dataclass(frozen=True)
+class Front:
+    """The process that keeps HAProxy running, its port, and the digest of its configuration."""
+
+    pid: int
+    started: str
+    port: int
+    digest: str
+
+
+def folder_of(repository: Repository) -> Path:
+    """Where the maps, the admin socket and the record of the process lie."""
+    return repository.state_dir / "front"
+
+
+def haproxy() -> str | None:
+    """The path of HAProxy."""
+    return shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:{FOLDERS}")
+
+
+def recorded(repository: Repository) -> Front | None:
+    """The process that runs, or None."""
+    found = read_json(folder_of(repository) / "process.json")
+    front = Front(**found) if found else None
+    return front if front and processes.is_running(front.pid, front.started) else None
+
+
+def address(repository: Repository, name: str, policy: LocalTarget) -> str:
+    """Where callers find model ``name``."""
+    front = recorded(repository)
+    return f"http://{HOST}:{front.port if front else policy.port}/{name}"
+
+
+def require(repository: Repository, policy: LocalTarget) -> None:
+    """Make sure that a version that is started now can be reached afterwards.
+
+    Raises:
+        MlopsError: ``no_haproxy`` or ``port_in_use``; nothing has changed.
+    """
+    if haproxy() is None:
+        raise MlopsError("no_haproxy", ADVICE)
+    front = recorded(repository)
+    if not (front and front.port == policy.port) and not is_free(policy.port):
+        raise MlopsError(
+            "port_in_use",
+            f"Port {policy.port} is used by another program, or by another clone of this "
+            "repository; end that program, or change local.port in policies/deployment.yaml.",
+        )
+
+
+def apply(repository: Repository, policy: LocalTarget) -> None:
+    """Have callers reach what the records say is live, at the policy's port.
+
+    Raises:
+        MlopsError: ``no_haproxy``, ``port_in_use`` or ``front_failed``.
+    """
+    with in_turn(repository, "switch"):
+        require(repository, policy)
+        content = _written(repository)
+        front = recorded(repository)
+        if front and (front.port, front.digest) == (policy.port, file_digest(CONFIGURATION)):
+            _replace(repository, content)
+        else:
+            _stop(repository)
+            _start(repository, policy)
+
+
+def withdraw(repository: Repository) -> None:
+    """Have callers reach what the records still say is live; end HAProxy where that is nothing.
+
+    Raises:
+        MlopsError: ``front_failed``.
+    """
+    with in_turn(repository, "switch"):
+        content = _written(repository)
+        if not content[ROUTES]:
+            _stop(repository)
+        elif recorded(repository):
+            _replace(repository, content)
+
+
+def _written(repository: Repository) -> Content:
+    """What the records ask for, written where HAProxy reads it at its next start."""
+    services = live_services(all_records(repository))
+    content = {ROUTES: _routes(services), PAGES: _pages(repository, services)}
+    for name, entries in content.items():
+        write_whole(folder_of(repository) / name, maps.text(entries))
+    return content
+
+
+def answers(port: int) -> bool:
+    """Whether HAProxy answers callers."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{LIST}", timeout=ANSWER_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _replace(repository: Repository, content: Content) -> None:
+    """Give the maps to the HAProxy that runs, or is just being started again."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            for name, entries in content.items():
+                maps.replace(folder_of(repository), name, entries)
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise _failed(repository, str(error)) from error
+            time.sleep(0.05)
+
+
+def _start(repository: Repository, policy: LocalTarget) -> None:
+    folder, log = folder_of(repository), _log(repository)
+    root, path = str(repository.root), f"{os.environ.get('PATH', '')}:{FOLDERS}"
+    command = [sys.executable, "-m", DOORMAN, root, str(policy.port), str(haproxy())]
+
+    def note(pid: int, started: str) -> None:
+        front = Front(pid, started, policy.port, file_digest(CONFIGURATION))
+        write_json(folder / "process.json", asdict(front))
+
+    pid, started = processes.start(command, {"PATH": path}, log, HERE.parents[1], note)
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(policy.port):
+        if not processes.is_running(pid, started) or time.monotonic() > deadline:
+            processes.stop(pid, started)
+            raise _failed(repository, "it does not answer")
+        time.sleep(0.05)
+    say(f"HAProxy answers at http://{HOST}:{policy.port}/ for all models.")
+
+
+def _stop(repository: Repository) -> None:
+    front = recorded(repository)
+    if front:
+        processes.stop(front.pid, front.started)
+    (folder_of(repository) / "process.json").unlink(missing_ok=True)
+
+
+def _failed(repository: Repository, reason: str) -> MlopsError:
+    log = _log(repository)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    tail = " | ".join(line.strip() for line in lines[-3:])
+    return MlopsError(
+        "front_failed",
+        f"HAProxy can't be brought to the new state: {reason}. The end of {log}: {tail}",
+    )
+
+
+def _log(repository: Repository) -> Path:
+    return repository.state_dir / "logs" / "haproxy.log"
+
+
+def _routes(services: Sequence[Service]) -> dict[str, str]:
+    return {service.model: str(service.port) for service in services}
+
+
+def _pages(repository: Repository, services: Sequence[Service]) -> dict[str, str]:
+    """The list of models that `/` shows to people, and the same for programs."""
+    rows = [_about(repository, service) for service in services]
+    items = "".join(
+        f'<li><p><a href="{row["model"]}/">{row["model"]}</a>, version {row["version"]}, owned by '
+        f"{html.escape(row['owner'])}<br>{html.escape(row['description'])}</p>"
+        for row in rows
+    )
+    page = " ".join(PAGE.format(models=items).split())
+    return {"/": page, LIST: json.dumps({"models": rows})}
+
+
+def _about(repository: Repository, service: Service) -> dict[str, Any]:
+    from bentos.bundle import CONTRACT_FILE
+    from ci.targets.local import bento_folder
+
+    path = bento_folder(repository, service.bento) / "src" / CONTRACT_FILE
+    contract = read_json(path) or {}
+    return {
+        "model": service.model,
+        "version": service.version,
+        "owner": contract.get("owner", ""),
+        "description": contract.get("description", ""),
+        "path": f"/{service.model}/predict",
+    }

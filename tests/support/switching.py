@@ -1,0 +1,146 @@
+"""A repository whose store has Bentos of the tiny model, to be switched between on this machine.
+
+As a program it makes one switch, and kills itself at a step of it: the arguments are the
+repository's root, the version, and the number of the step.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ci.contract.deployment import DeploymentPolicy
+from ci.registry.versions import Version
+from ci.repository import Repository
+from ci.targets import front, local, maps, processes
+from ci.targets.services import Service
+from tests.support import services
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORT = 17900 + 40 * WORKER
+# What each version multiplies with.
+SLOPES: dict[int | None, float] = {number: number + 1.0 for number in range(1, 12)}
+EXAMPLE = {"x": 1.0, "n": 1, "mode": "ok"}
+SOURCE = services.SOURCES["python"]
+# What a command does to the world outside of it: it may be killed before and after each.
+STEPS: list[tuple[Any, str]] = [
+    (local, "write_record"),
+    (local, "take_over_policy"),
+    (processes, "start"),
+    (local, "wait_until_ready"),
+    (front, "write_whole"),
+    (front, "write_json"),
+    (maps, "replace"),
+    (processes, "stop"),
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository, and what its policy says."""
+
+    repository: Repository
+    warm_seconds: float = 600.0
+
+    @property
+    def policy(self) -> DeploymentPolicy:
+        """The declared port, and processes on ports of this test worker."""
+        target = {
+            "port": PORT,
+            "first_port": PORT + 1,
+            "last_port": PORT + 39,
+            "warm_seconds": self.warm_seconds,
+        }
+        return DeploymentPolicy.model_validate({"local": target})
+
+    def add(self, number: int, name: str = "tiny-python", source: str | None = None) -> Version:
+        """A version in the store; without ``source`` its slope is the one of ``SLOPES``."""
+        version = version_of(number, name)
+        folder = local.bento_folder(self.repository, version.bento)
+        if folder.exists():
+            return version
+        text = source or SOURCE.replace("model * rows", f"{SLOPES[number]} * rows")
+        rules = {**services.contract("python"), "name": name}
+        made = self.repository.root / "made"
+        built = services.build_tiny(made, "python", text, rules, version.fingerprint)
+        shutil.copytree(built, folder)
+        return version
+
+    def switch(self, version: Version | int) -> Service:
+        """Deploy it."""
+        given = self.add(version) if isinstance(version, int) else version
+        return local.switch(self.repository, given, EXAMPLE, self.policy)
+
+    def go_back(self) -> Service:
+        """Have callers reach the version before, which is kept warm."""
+        before = local.warm(self.repository, "tiny-python")
+        assert before is not None
+        return local.take_over(self.repository, before, self.policy.local)
+
+    def url(self, path: str = "") -> str:
+        """An address of HAProxy's."""
+        return f"http://127.0.0.1:{PORT}{path}"
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run for this repository: models, HAProxy and who keeps it running."""
+        root, found = str(self.repository.root), []
+        for process in psutil.process_iter(["cmdline"]):
+            if root in " ".join(process.info["cmdline"] or []) and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def stop(self) -> None:
+        """End everything."""
+        for name in local.known_models(self.repository):
+            local.stop(self.repository, name)
+
+
+def version_of(number: int, name: str = "tiny-python") -> Version:
+    """A version as the registry has it."""
+    fingerprint = f"{number:040d}"
+    return Version(name, number, fingerprint, "", f"{name}:{fingerprint}", "", None)
+
+
+def killed_at(step: int) -> Callable[[], None]:
+    """What to call at each step: it kills this process at the given one, counting from 1."""
+    passed = 0
+
+    def pass_step() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return pass_step
+
+
+def watched(function: Callable[..., Any], pass_step: Callable[[], None]) -> Callable[..., Any]:
+    """``function``, with a step before and one after it."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        pass_step()
+        done = function(*given, **named)
+        pass_step()
+        return done
+
+    return call
+
+
+def main(root: str, number: str, step: str) -> None:
+    """Switch, and die on the way."""
+    pass_step = killed_at(int(step))
+    for module, name in STEPS:
+        setattr(module, name, watched(getattr(module, name), pass_step))
+    Place(Repository(Path(root)), warm_seconds=0).switch(int(number))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
