@@ -11,7 +11,7 @@ SPREAD := --numprocesses=2 --dist=loadfile
 help: ## what there is to type
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## install what is missing: .venv from the locks, R, Julia
+setup: ## install what is missing: .venv from the locks, R, Julia, HAProxy
 	@sh ci/setup/setup.sh
 
 demo: setup ## the main job, from raw data to three answering APIs

@@ -61,7 +61,7 @@ class Supervisor:
                 return max(code, 0)
             if time.monotonic() - began > GOOD_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            print(f"The API process ended with {code}; it is started again.", flush=True)
+            print(f"The process ended with {code}; it is started again.", flush=True)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

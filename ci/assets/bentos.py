@@ -11,7 +11,7 @@ from ci.console import step
 from ci.errors import MlopsError
 from ci.github import releases
 from ci.package.archive import BYTES_LIMIT, unpack
-from ci.targets.local import bento_folder
+from ci.targets.launch import bento_folder
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub

@@ -35,6 +35,15 @@ class LocalTarget(Contract):
         return self
 
 
+class Canary(Contract):
+    """A share of the callers reaches a new version first, for a while, and is watched."""
+
+    share: Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
+    """How many of 100 callers; the same ones all the time."""
+    seconds: Annotated[float, Field(gt=0, le=86400)]
+    """For how long."""
+
+
 class Objectives(Contract):
     """What callers may expect of a deployed model; `mlops observe` makes alert rules of them."""
 
@@ -51,5 +60,7 @@ class DeploymentPolicy(Policy):
 
     local: LocalTarget = LocalTarget()
     """The target local: processes on this machine."""
+    canary: Canary | None = None
+    """Without it a new version answers all callers at once."""
     objectives: Objectives = Objectives()
     """What callers may expect."""

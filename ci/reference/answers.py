@@ -148,8 +148,9 @@ ANSWERS: dict[str, dict[str, str]] = {
         "[].model": "the model",
         "[].environment": "`production`",
         "[].version": "the version",
-        "[].url": "the base address, or null where it is released and not served here",
-        "[].state": "`running`, `not ready`, `stopped` or `released`",
+        "[].url": "the base address, or null where callers do not reach it",
+        "[].state": "`running`, `not ready`, `stopped`, `warm` (the version before, to go back to "
+        "at once) or `released` (and not served here)",
         "[].since": "when it was started or released, ISO 8601 in UTC",
     },
     "rollback": {

@@ -32,8 +32,11 @@ EXAMPLE: dict[str, Any] = {
     },
 }
 BEGIN = (
-    "Each model has its own address, `http://127.0.0.1:PORT`; `mlops status` shows it. Its own "
-    "columns, with type, range and unit, stand at `/docs` and, for programs, at `/docs.json`."
+    "All models of a machine have one address, `http://127.0.0.1:7100` unless `local.port` of "
+    "`policies/deployment.yaml` is another. `/` lists them for people, `/models.json` for "
+    "programs. Each has a path of its own, the same for all its versions: what follows stands "
+    "below `/MODEL`, such as `/demand-forecast/predict`. A model's own columns, with type, range "
+    "and unit, stand at `/docs` and, for programs, at `/docs.json`."
 )
 
 

@@ -37,7 +37,7 @@ def servable(repository: Repository, version: Version) -> Servable:
     from bentos.bundle import read_bundle
     from ci.contract.model import ModelContract
     from ci.evaluate.candidate import Servable
-    from ci.targets.local import bento_folder
+    from ci.targets.launch import bento_folder
 
     source = bento_folder(repository, version.bento) / "src"
     if not source.is_dir():

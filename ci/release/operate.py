@@ -14,7 +14,7 @@ from ci.registry.champion import servable
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
 from ci.state.local import state_folder
 from ci.state.records import all_released
-from ci.targets import front, local
+from ci.targets import front, launch, local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _startable(repository: Repository) -> list[str]:
     names = {*local.known_models(repository)}
     for name in repository.model_names():
         version = None if name in names else by_alias(repository, name, PRODUCTION)
-        if version and local.bento_folder(repository, version.bento).is_dir():
+        if version and launch.bento_folder(repository, version.bento).is_dir():
             names.add(name)
     return sorted(names)
 

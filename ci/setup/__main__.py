@@ -1,4 +1,4 @@
-"""`make setup`: the environment `.venv`, R and Julia; a second run finds nothing to do.
+"""`make setup`: the environment `.venv`, R, Julia and HAProxy; a second run finds nothing to do.
 
 A workflow's job asks for less: `python -m ci.setup --lock plan`, or `--language r`.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ci.console import say
 from ci.errors import MlopsError
-from ci.setup import environment, julia, r
+from ci.setup import environment, haproxy, julia, r
 from ci.setup.locks import NAMES
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ def set_up(root: Path) -> None:
             run goes on from there.
     """
     with _alone(root):
-        tools = (r.find(), julia.find(root))
+        tools = (r.find(), julia.find(root), haproxy.find())
         if environment.up_to_date(root) and all(tools):
             return
         # What can be refused comes before what takes minutes.
         environment.create(root)
         r.install(root)
         julia.install(root)
+        haproxy.install()
         environment.install(root)
         environment.mark(root)
         say("Setup is complete.")

@@ -16,7 +16,7 @@ from pathlib import Path
 from bentos.supervisor import LOCAL, Supervisor, listen
 from ci.repository import Repository
 from ci.targets.front import CONFIGURATION, folder_of
-from ci.targets.services import WARM, all_records
+from ci.targets.services import all_records, over_services
 
 SOCKET_VARIABLE = "FRONT_SOCKET"
 DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
@@ -33,7 +33,7 @@ def main(root: str, port: str, haproxy: str) -> int:
         return 1
     os.environ[SOCKET_VARIABLE] = str(listener.fileno())
     place = ["-C", str(folder_of(repository)), "-f", str(CONFIGURATION)]
-    supervisor = Supervisor([*DIES_WITH_US, haproxy, "-db", "-q", *place], listener.fileno())
+    supervisor = Supervisor([*DIES_WITH_US, haproxy, "-db", *place], listener.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     threading.Thread(target=_cool, args=[repository], daemon=True).start()
@@ -41,12 +41,11 @@ def main(root: str, port: str, haproxy: str) -> int:
 
 
 def _cool(repository: Repository) -> None:
-    """End, again and again, what was kept warm and whose time is over."""
+    """End, again and again, what was kept warm, or was left as a canary, and has had its time."""
     while True:
         time.sleep(LOOK_SECONDS)
         for record in all_records(repository):
-            warm = record.of(WARM)
-            if warm and warm.until <= time.time():
+            if over_services(record, time.time()):
                 cool = [sys.executable, "-m", "ci.targets.cool", str(repository.root), record.model]
                 subprocess.run(cool, check=False)
 

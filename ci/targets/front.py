@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import os
-import shutil
 import sys
 import time
 import urllib.request
@@ -17,32 +16,27 @@ from ci.busy import in_turn
 from ci.console import say
 from ci.errors import MlopsError
 from ci.files import file_digest, read_json, write_json, write_whole
+from ci.setup import haproxy
 from ci.targets import maps, processes
 from ci.targets.http import ANSWER_SECONDS
 from ci.targets.ports import HOST, is_free
-from ci.targets.services import all_records, live_services
+from ci.targets.services import CANARY, LIVE, all_records, live_services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.contract.deployment import LocalTarget
     from ci.repository import Repository
-    from ci.targets.services import Service
+    from ci.targets.services import Record, Service
 
     Content = dict[str, dict[str, str]]
 
 HERE = Path(__file__).resolve().parent
 CONFIGURATION = HERE / "haproxy.cfg"
 DOORMAN = "ci.targets.doorman"
-# Where packages put it; people's PATH has it on some systems only.
-FOLDERS = "/usr/sbin:/usr/local/sbin"
 ROUTES, PAGES = "routes.map", "pages.map"
 LIST = "/models.json"
 START_SECONDS = 10.0
-ADVICE = (
-    "HAProxy 2.4 or newer is missing: install it (Debian and Ubuntu: `sudo apt-get install "
-    "haproxy`), then type the command again."
-)
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
     'content="width=device-width, initial-scale=1"><title>Models</title><style>body {{ font: 16px/'
@@ -66,11 +60,6 @@ def folder_of(repository: Repository) -> Path:
     return repository.state_dir / "front"
 
 
-def haproxy() -> str | None:
-    """The path of HAProxy."""
-    return shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:{FOLDERS}")
-
-
 def recorded(repository: Repository) -> Front | None:
     """The process that runs, or None."""
     found = read_json(folder_of(repository) / "process.json")
@@ -90,8 +79,8 @@ def require(repository: Repository, policy: LocalTarget) -> None:
     Raises:
         MlopsError: ``no_haproxy`` or ``port_in_use``; nothing has changed.
     """
-    if haproxy() is None:
-        raise MlopsError("no_haproxy", ADVICE)
+    if haproxy.find() is None:
+        raise MlopsError("no_haproxy", haproxy.ADVICE)
     front = recorded(repository)
     if not (front and front.port == policy.port) and not is_free(policy.port):
         raise MlopsError(
@@ -134,8 +123,9 @@ def withdraw(repository: Repository) -> None:
 
 def _written(repository: Repository) -> Content:
     """What the records ask for, written where HAProxy reads it at its next start."""
-    services = live_services(all_records(repository))
-    content = {ROUTES: _routes(services), PAGES: _pages(repository, services)}
+    records = all_records(repository)
+    services = live_services(records)
+    content = {ROUTES: _routes(records), PAGES: _pages(repository, services)}
     for name, entries in content.items():
         write_whole(folder_of(repository) / name, maps.text(entries))
     return content
@@ -166,8 +156,8 @@ def _replace(repository: Repository, content: Content) -> None:
 
 def _start(repository: Repository, policy: LocalTarget) -> None:
     folder, log = folder_of(repository), _log(repository)
-    root, path = str(repository.root), f"{os.environ.get('PATH', '')}:{FOLDERS}"
-    command = [sys.executable, "-m", DOORMAN, root, str(policy.port), str(haproxy())]
+    root, path = str(repository.root), f"{os.environ.get('PATH', '')}:{haproxy.FOLDERS}"
+    command = [sys.executable, "-m", DOORMAN, root, str(policy.port), str(haproxy.find())]
 
     def note(pid: int, started: str) -> None:
         front = Front(pid, started, policy.port, file_digest(CONFIGURATION))
@@ -204,8 +194,15 @@ def _log(repository: Repository) -> Path:
     return repository.state_dir / "logs" / "haproxy.log"
 
 
-def _routes(services: Sequence[Service]) -> dict[str, str]:
-    return {service.model: str(service.port) for service in services}
+def _routes(records: Sequence[Record]) -> dict[str, str]:
+    """Model → port, and with a canary its port and how many of 10,000 callers reach it."""
+    routes = {}
+    for live, record in [(each.of(LIVE), each) for each in records]:
+        canary = record.of(CANARY)
+        tried = f"|{canary.port}|{round(100 * canary.share)}" if canary else ""
+        if live:
+            routes[record.model] = f"{live.port}{tried}"
+    return routes
 
 
 def _pages(repository: Repository, services: Sequence[Service]) -> dict[str, str]:
@@ -222,7 +219,7 @@ def _pages(repository: Repository, services: Sequence[Service]) -> dict[str, str
 
 def _about(repository: Repository, service: Service) -> dict[str, Any]:
     from bentos.bundle import CONTRACT_FILE
-    from ci.targets.local import bento_folder
+    from ci.targets.launch import bento_folder
 
     path = bento_folder(repository, service.bento) / "src" / CONTRACT_FILE
     contract = read_json(path) or {}

@@ -7,21 +7,22 @@ change, so that a command that is cut off anywhere leaves what the next one fini
 
 from __future__ import annotations
 
-import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ci.console import say
 from ci.errors import MlopsError
 from ci.files import write_json
-from ci.keys import own_key, take_over_policy
+from ci.keys import own_key
 from ci.targets import front, processes
+from ci.targets.canary import watch
 from ci.targets.http import is_ready, served
-from ci.targets.ports import HOST, free_port
-from ci.targets.readiness import probe, probe_speed, wait_until_ready
+from ci.targets.launch import end, launch, release_path
+from ci.targets.readiness import probe, probe_speed
 from ci.targets.services import (
+    CANARY,
     LEAVING,
     LIVE,
     STARTING,
@@ -34,11 +35,9 @@ from ci.targets.services import (
     write_record,
 )
 from ci.targets.turn import one_switch_at_a_time
-from ci.telemetry import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ci.contract.deployment import DeploymentPolicy, LocalTarget
     from ci.registry.versions import Version
@@ -48,6 +47,7 @@ ENVIRONMENT = "production"
 # A call that HAProxy sends on just before a switch has arrived by then.
 GRACE_SECONDS = 0.2
 REACHED_SECONDS = 5.0
+CANARY_MARGIN_SECONDS = 10.0
 
 
 def recorded(repository: Repository, name: str) -> Service | None:
@@ -91,15 +91,18 @@ def switch(
 
     Raises:
         MlopsError: ``busy``, ``no_port``, ``port_in_use``, ``no_haproxy``, ``start_failed``,
-            ``probe_failed``, ``too_slow`` or ``front_failed``.
+            ``probe_failed``, ``too_slow``, ``canary_failed`` or ``front_failed``.
     """
     service = _brought_up(repository, version, example, policy.local)
+    live = read_record(repository, version.model).of(LIVE)
     if service.role == STARTING:
         with (
             _ended_on_failure(repository, version.model),
             own_key(repository, version.model) as key,
         ):
             probe_speed(service, example, policy.objectives.p99_seconds, key)
+            if policy.canary and live and live.version != version.version and _answers(live):
+                _try_out(repository, service, live, policy, key)
     return take_over(repository, service, policy.local)
 
 
@@ -122,7 +125,7 @@ def take_over(repository: Repository, service: Service, policy: LocalTarget) -> 
         MlopsError: ``front_failed`` or ``port_in_use``; callers reach what they reached before.
     """
     before = read_record(repository, service.model)
-    live = replace(service, role=LIVE, until=0.0)
+    live = replace(service, role=LIVE, until=0.0, share=0.0)
     others = [_moved_on(each, live, policy) for each in before.services if each.pid != live.pid]
     untold = service.version if service.role != LIVE else before.untold
     write_record(repository, Record(service.model, (live, *others), untold))
@@ -131,7 +134,8 @@ def take_over(repository: Repository, service: Service, policy: LocalTarget) -> 
         _require_reached(repository, live, policy)
     except MlopsError:
         write_record(repository, before)
-        settle(repository, service.model)
+        with suppress(MlopsError):
+            settle(repository, service.model)
         raise
     settle(repository, service.model)
     return live
@@ -151,14 +155,21 @@ def settle(repository: Repository, name: str) -> bool:
     """End what nobody needs: what was cut off, was live, or was warm long enough.
 
     Only for who holds the model's lock. Returns whether something was ended.
+
+    Raises:
+        MlopsError: ``front_failed``: callers may still reach what is over, so that it goes on.
     """
     record = read_record(repository, name)
+    record = replace(record, services=tuple(_no_canary(each) for each in record.services))
     over = [each for each in record.services if _is_over(each)]
     running = [each for each in over if _runs(each)]
+    if over:
+        write_record(repository, record)
+        front.withdraw(repository)
     if running:
         time.sleep(GRACE_SECONDS)
     for service in running:
-        _end(repository, service)
+        end(repository, service)
     left = tuple(each for each in record.services if each not in over or each.role == STOPPED)
     if left != record.services:
         write_record(repository, replace(record, services=left))
@@ -175,8 +186,9 @@ def stop(repository: Repository, name: str) -> bool:
     shown = record.of(LIVE, STOPPED)
     services = [replace(s, role=STOPPED if s == shown else LEAVING) for s in record.services]
     write_record(repository, replace(record, services=tuple(services)))
+    ended = settle(repository, name)
     front.withdraw(repository)
-    return settle(repository, name)
+    return ended
 
 
 def _moved_on(service: Service, live: Service, policy: LocalTarget) -> Service:
@@ -187,6 +199,10 @@ def _moved_on(service: Service, live: Service, policy: LocalTarget) -> Service:
     return replace(service, role=LEAVING)
 
 
+def _no_canary(service: Service) -> Service:
+    return replace(service, role=LEAVING) if service.role == CANARY else service
+
+
 def _is_over(service: Service) -> bool:
     if service.role == WARM:
         return service.until <= time.time() or not _runs(service)
@@ -195,6 +211,42 @@ def _is_over(service: Service) -> bool:
 
 def _runs(service: Service) -> bool:
     return processes.is_running(service.pid, service.started)
+
+
+def _try_out(
+    repository: Repository,
+    service: Service,
+    live: Service,
+    policy: DeploymentPolicy,
+    key: str | None,
+) -> None:
+    """Have a share of the callers reach ``service`` for a while.
+
+    Raises:
+        MlopsError: ``canary_failed``; the caller ends it.
+    """
+    rules = policy.canary
+    if rules is None:
+        return
+    until = time.time() + rules.seconds + CANARY_MARGIN_SECONDS
+    canary = replace(service, role=CANARY, share=rules.share, until=until)
+    record = read_record(repository, service.model)
+    services = [canary if each == service else each for each in record.services]
+    write_record(repository, replace(record, services=tuple(services)))
+    front.apply(repository, policy.local)
+    reach = f"{rules.share:g} of 100 callers reach version {service.version}"
+    say(f"  {reach} for {rules.seconds:g} s …")
+    problem, new, old = watch(canary, live, rules.seconds, policy.objectives, key)
+    outcome = {"problem": problem, "rules": rules.model_dump(), "against": live.version}
+    path = release_path(repository, service.model, service.version).with_suffix(".canary.json")
+    write_json(path, {**outcome, "canary": asdict(new), "live": asdict(old)})
+    if problem:
+        raise MlopsError(
+            "canary_failed",
+            f"Version {service.version} of {service.model} went back to version {live.version}: "
+            f"as a canary, {problem}; see {repository.relative(path)}.",
+        )
+    say(f"  it answered {new.calls} calls, {new.errors} of them with 5xx, {new.slow} too slow.")
 
 
 def _answers(service: Service) -> bool:
@@ -229,12 +281,11 @@ def _brought_up(
         service = record.of(role)
         if service and service.version == version.version and _answers(service):
             return service
-    release = release_path(repository, version.model, version.version)
-    write_json(release, asdict(version))
-    with one_switch_at_a_time(policy.start_timeout_seconds):
-        service = _launch(repository, version, policy)
-    with _ended_on_failure(repository, version.model), own_key(repository, version.model) as key:
-        probe(service, example, key)
+    with _ended_on_failure(repository, version.model):
+        with one_switch_at_a_time(policy.start_timeout_seconds):
+            service = launch(repository, version, policy)
+        with own_key(repository, version.model) as key:
+            probe(service, example, key)
     return service
 
 
@@ -245,83 +296,3 @@ def _ended_on_failure(repository: Repository, name: str) -> Iterator[None]:
     except MlopsError:
         settle(repository, name)
         raise
-
-
-def _launch(repository: Repository, version: Version, policy: LocalTarget) -> Service:
-    """Start a process of ``version`` and wait until it is ready."""
-    from bentos.serve import serve_command, serve_environment
-
-    port = free_port(policy)
-    folder = bento_folder(repository, version.bento)
-    log = repository.state_dir / "logs" / f"serve-{version.model}.log"
-    environment = serve_environment(
-        release_path(repository, version.model, version.version),
-        process_home(repository, version.model, port),
-        records_dir(repository, version.model),
-        take_over_policy(repository),
-    )
-    draft = _draft(version, port)
-    service = draft
-
-    def note(pid: int, started: str) -> None:
-        nonlocal service
-        service = replace(draft, pid=pid, started=started)
-        record = read_record(repository, version.model)
-        write_record(repository, replace(record, services=(*record.services, service)))
-
-    processes.start(serve_command(folder, port), {**OFF, **environment}, log, folder, note)
-    with _ended_on_failure(repository, version.model):
-        wait_until_ready(service, log, policy.start_timeout_seconds)
-    return service
-
-
-def _draft(version: Version, port: int) -> Service:
-    """The service of ``version`` before it has a process."""
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return Service(
-        version.model,
-        version.version,
-        version.bento,
-        version.fingerprint,
-        f"http://{HOST}:{port}",
-        port,
-        0,
-        "",
-        since,
-    )
-
-
-def _end(repository: Repository, service: Service) -> None:
-    """End ``service`` once it has answered what it has begun, for which it may need its limit."""
-    from bentos.serve import drain_seconds
-
-    folder = bento_folder(repository, service.bento)
-    answering = drain_seconds(folder) if folder.is_dir() else 0
-    processes.stop(service.pid, service.started, answering + processes.STOP_SECONDS)
-    shutil.rmtree(process_home(repository, service.model, service.port), ignore_errors=True)
-
-
-def release_path(repository: Repository, name: str, version: int) -> Path:
-    """The file from which a service reads which version it is."""
-    return repository.state_dir / "releases" / name / f"{version}.json"
-
-
-def log_path(repository: Repository, name: str) -> Path:
-    """What the services of ``name`` and their processes print."""
-    return repository.state_dir / "logs" / f"serve-{name}.log"
-
-
-def records_dir(repository: Repository, name: str) -> Path:
-    """Where the services of ``name`` leave access records and predictions, as JSON lines."""
-    return repository.state_dir / "records" / name
-
-
-def process_home(repository: Repository, name: str, port: int) -> Path:
-    """The BENTOML_HOME of one process: BentoML empties its metrics there at the start."""
-    return repository.state_dir / "run" / f"{name}-{port}"
-
-
-def bento_folder(repository: Repository, bento: str) -> Path:
-    """The folder of the Bento ``name:version`` in the repository's store."""
-    name, _, version = bento.partition(":")
-    return repository.state_dir / "bentoml" / "bentos" / name / version

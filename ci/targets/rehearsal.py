@@ -13,7 +13,7 @@ from ci.errors import MlopsError
 from ci.files import write_json
 from ci.targets import processes
 from ci.targets.http import post
-from ci.targets.local import bento_folder, process_home
+from ci.targets.launch import bento_folder, process_home
 from ci.targets.ports import HOST, any_free
 from ci.targets.readiness import probe, wait_until_ready
 from ci.targets.services import Service

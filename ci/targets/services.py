@@ -13,17 +13,19 @@ if TYPE_CHECKING:
 
     from ci.repository import Repository
 
-# What a process is for. Callers reach LIVE only. STARTING and LEAVING are ended by whoever finds
-# them, since the command that would have gone on was cut off.
-STARTING, LIVE, WARM, LEAVING, STOPPED = "starting", "live", "warm", "leaving", "stopped"
+# What a process is for. Callers reach LIVE, and some of them CANARY. Besides, STARTING, CANARY and
+# LEAVING are ended by whoever finds them: the command that would have gone on was cut off.
+STARTING, CANARY, LIVE, WARM = "starting", "canary", "live", "warm"
+LEAVING, STOPPED = "leaving", "stopped"
 
 
 @dataclass(frozen=True)
 class Service:
     """A process that serves a version; ``started`` tells it from others with the same pid.
 
-    ``url`` is the process's own address, behind the one that callers use. One that is kept warm
-    runs until the time ``until``, in seconds since 1970.
+    ``url`` is the process's own address, behind the one that callers use. One that is kept warm, or
+    is a canary, runs until the time ``until``, in seconds since 1970. ``share`` is how many of 100
+    callers a canary answers.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Service:
     since: str
     role: str = STARTING
     until: float = 0.0
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,5 +79,11 @@ def all_records(repository: Repository) -> list[Record]:
 
 
 def live_services(records: Iterable[Record]) -> list[Service]:
-    """The services that callers reach."""
+    """The services that callers reach, without canaries."""
     return [service for record in records if (service := record.of(LIVE))]
+
+
+def over_services(record: Record, now: float) -> list[Service]:
+    """Those whose time is over."""
+    timed = [each for each in record.services if each.role in (WARM, CANARY)]
+    return [each for each in timed if each.until <= now]

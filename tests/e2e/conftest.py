@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +12,6 @@ from ci.repository import Repository
 from tests.support import linear, repositories
 from tests.support.command import mlops, result
 
-# Tests that run beside each other have ports of their own: a stopped model's port is free for all.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-FIRST_PORT = 17301 + 100 * WORKER
-LAST_PORT = FIRST_PORT + 98
-PORT = FIRST_PORT - 1
 LANGUAGES = ["python", "r", "julia"]
 
 Make = Callable[..., Repository]
@@ -28,11 +22,7 @@ def with_data(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository with one dataset that `mlops data add` brought in, to be copied."""
     root = tmp_path_factory.mktemp("with-data")
     repository = repositories.new_repository(root / "repository")
-    policy = repository.policies_dir / "deployment.yaml"
-    text = policy.read_text()
-    for shipped, own in ((7100, PORT), (7101, FIRST_PORT), (7199, LAST_PORT)):
-        text = text.replace(str(shipped), str(own))
-    policy.write_text(text)
+    repositories.own_ports(repository.root, 17300)
     linear.write_sales(root / "sales.csv")
     added = result(repository.root, "data", "add", root / "sales.csv", "--name", "sales")
     assert added["rows"] == linear.STORES * linear.DAYS

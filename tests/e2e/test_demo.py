@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.command import MLOPS, mlops, result
-from tests.support.repositories import SOURCE, commit_all, git
+from tests.support.repositories import SOURCE, commit_all, git, own_ports
 
 LANGUAGES = {
     "customer-segmentation": "julia",
@@ -25,8 +25,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     """A clone of what is committed, whose services have ports that nobody else uses."""
     root = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(SOURCE), str(root))
-    policy = root / "policies" / "deployment.yaml"
-    policy.write_text(re.sub(r"\b71(\d\d)\b", r"176\1", policy.read_text()))
+    own_ports(root, 17600)
     commit_all(root)
     yield root
     mlops(root, "stop")

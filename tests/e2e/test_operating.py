@@ -5,9 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.e2e.conftest import PORT, Make
+from ci.busy import only_one
+from ci.contract.deployment import DeploymentPolicy
+from ci.contract.policy import load_policy
+from ci.targets import local
+from tests.e2e.conftest import Make
 from tests.e2e.test_whole_way import post, release
 from tests.support.command import mlops, result
 from tests.support.linear import set_shrinkage
@@ -24,7 +29,7 @@ def test_what_was_live_is_served_again_whatever_the_working_tree_holds(make: Mak
     assert result(root, "start", name) == {"started": []}
     result(root, "stop", name)
     (repository.model_dir(name) / "train.py").write_text("raise SystemExit(1)\n")
-    with socket.create_server(("127.0.0.1", PORT)):
+    with socket.create_server(("127.0.0.1", httpx.URL(live["url"]).port)):
         assert mlops(root, "start", name, "--json").error == "port_in_use"
     assert result(root, "start") == {"started": [live]}
     assert post(live["url"], {"price": 10}) == before
@@ -50,6 +55,8 @@ def test_a_rollback_to_what_can_not_answer_changes_nothing(
 ) -> None:
     repository, name = make("python"), "sales-python"
     root, folder = repository.root, repository.model_dir("sales-python")
+    policy = repository.policies_dir / "deployment.yaml"
+    policy.write_text(policy.read_text().replace("warm_seconds: 3600", "warm_seconds: 0"))
     set_shrinkage(folder, 0.2)
     release(root, name)
     old = _bento_of(root, name)
@@ -70,3 +77,25 @@ def _bento_of(root: Path, name: str) -> Path:
     store = root / ".mlops" / "bentoml" / "bentos" / name
     [version] = [path for path in store.iterdir() if path.is_dir()]
     return version
+
+
+def test_what_a_cut_off_command_did_not_tell_mlflow_is_told_by_the_next(make: Make) -> None:
+    repository, name = make("python"), "sales-python"
+    root, folder = repository.root, repository.model_dir(name)
+    set_shrinkage(folder, 0.2)
+    url = release(root, name)["url"]
+    set_shrinkage(folder, 0.0)
+    release(root, name)
+    before = local.warm(repository, name)
+    assert before
+    local.take_over(repository, before, load_policy(repository, DeploymentPolicy).local)
+    assert post(url, {"price": 10})["version"] == 1
+
+    assert result(root, "start", name) == {"started": []}
+    rows = result(root, "status")
+    assert [(row["version"], row["state"]) for row in rows] == [(1, "running"), (2, "warm")]
+    assert result(root, "rollback", name) == {"model": name, "from": 1, "to": 2}
+    with only_one(repository, "deploy", name):
+        for command in ("deploy", "rollback", "start", "stop"):
+            assert mlops(root, command, name, "--json").error == "busy"
+        assert post(url, {"price": 10})["version"] == 2

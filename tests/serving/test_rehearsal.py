@@ -13,7 +13,7 @@ from ci.contract.deployment import LocalTarget
 from ci.contract.model import ModelContract
 from ci.errors import MlopsError
 from ci.repository import Repository
-from ci.targets.local import bento_folder
+from ci.targets.launch import bento_folder
 from ci.targets.rehearsal import Rehearsed, rehearse
 from tests.support import services
 

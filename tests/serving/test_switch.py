@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from ci.errors import MlopsError
+from ci.setup import haproxy
 from ci.targets import front, local
 from ci.targets.services import LIVE, WARM, read_record
 from tests.support import repositories
@@ -134,8 +135,8 @@ def test_what_was_kept_warm_is_ended_after_its_time(place: Place) -> None:
 
 
 def test_haproxy_comes_back_by_itself(place: Place) -> None:
-    [haproxy] = [each for each in place.processes() if "-db" in each.cmdline()]
-    haproxy.kill()
+    [process] = [each for each in place.processes() if "-db" in each.cmdline()]
+    process.kill()
     assert asked(place) == 1, "callers wait in the queue of the open socket"
 
 
@@ -173,7 +174,7 @@ def test_a_version_that_fails_changes_nothing(place: Place, kind: str) -> None:
 
 
 def test_without_haproxy_nothing_is_started(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "haproxy", lambda: None)
+    monkeypatch.setattr(haproxy, "find", lambda: None)
     with pytest.raises(MlopsError, match="apt-get install haproxy") as caught:
         place.switch(2)
     assert caught.value.code == "no_haproxy"
@@ -187,14 +188,16 @@ def test_killed_at_any_step_the_next_command_finishes_or_goes_back(
     short = Place(place.repository, warm_seconds=0)
     live, step, killed, finish = 1, 1, True, True
     short.switch(live)
-    while killed:
-        wanted = 3 - live
-        killed = switch_killed_at(step, place.repository.root, place.add(wanted).version)
-        assert asked(place) in (1, 2), step
-        live = short.switch(wanted if finish or not killed else live).version
-        assert asked(place) == live, step
-        assert [each.role for each in read_record(place.repository, NAME).services] == [LIVE]
-        step, finish = step + stride, not finish
+    with Load(PORT, f"/{NAME}/predict", SLOPES, callers=2) as load:
+        while killed:
+            wanted = 3 - live
+            killed = switch_killed_at(step, place.repository.root, place.add(wanted).version)
+            assert asked(place) in (1, 2), step
+            live = short.switch(wanted if finish or not killed else live).version
+            assert asked(place) == live, step
+            assert [each.role for each in read_record(place.repository, NAME).services] == [LIVE]
+            step, finish = step + stride, not finish
+    assert load.failed() == {}
     assert step > 20
 
 

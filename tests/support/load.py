@@ -24,12 +24,15 @@ class Load:
     port: int
     path: str = "/predict"
     slopes: Mapping[int | None, float] = field(default_factory=lambda: {None: 2.0})
+    callers: int = CALLERS
     outcomes: list[tuple[float, str]] = field(default_factory=list)
     versions: list[tuple[float, int | None]] = field(default_factory=list)
 
     def __enter__(self) -> Load:
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(i,)) for i in range(CALLERS)]
+        self._threads = [
+            threading.Thread(target=self._call, args=(i,)) for i in range(self.callers)
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -52,8 +55,9 @@ class Load:
 
     def _ask(self, connection: http.client.HTTPConnection, number: int) -> str:
         body = json.dumps({"rows": [{"x": float(number), "n": 1, "mode": "ok"}]})
+        headers = {"Content-Type": "application/json", "X-Caller-Id": f"caller-{number}"}
         try:
-            connection.request("POST", self.path, body, {"Content-Type": "application/json"})
+            connection.request("POST", self.path, body, headers)
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,6 +29,18 @@ def new_repository(root: Path) -> Repository:
     git(root, "init", "-q", "-b", "main")
     commit_all(root)
     return Repository(root)
+
+
+def own_ports(root: Path, hundred: int) -> int:
+    """Give a test worker's repository ports that nobody else has; returns the one for callers.
+
+    The ports of the policy, 7100 to 7199, move to ``hundred`` and the hundreds after it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = hundred // 100 + worker
+    policy = root / "policies" / "deployment.yaml"
+    policy.write_text(re.sub(r"\b71(\d\d)\b", rf"{own}\1", policy.read_text()))
+    return own * 100
 
 
 def git(root: Path, *arguments: str) -> str:

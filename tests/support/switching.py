@@ -17,10 +17,10 @@ from typing import Any
 
 import psutil
 
-from ci.contract.deployment import DeploymentPolicy
+from ci.contract.deployment import Canary, DeploymentPolicy, LocalTarget
 from ci.registry.versions import Version
 from ci.repository import Repository
-from ci.targets import front, local, maps, processes
+from ci.targets import front, launch, local, maps, processes
 from ci.targets.services import Service
 from tests.support import services
 
@@ -33,9 +33,10 @@ SOURCE = services.SOURCES["python"]
 # What a command does to the world outside of it: it may be killed before and after each.
 STEPS: list[tuple[Any, str]] = [
     (local, "write_record"),
-    (local, "take_over_policy"),
+    (launch, "write_record"),
+    (launch, "take_over_policy"),
     (processes, "start"),
-    (local, "wait_until_ready"),
+    (launch, "wait_until_ready"),
     (front, "write_whole"),
     (front, "write_json"),
     (maps, "replace"),
@@ -49,6 +50,7 @@ class Place:
 
     repository: Repository
     warm_seconds: float = 600.0
+    canary: Canary | None = None
 
     @property
     def policy(self) -> DeploymentPolicy:
@@ -59,12 +61,12 @@ class Place:
             "last_port": PORT + 39,
             "warm_seconds": self.warm_seconds,
         }
-        return DeploymentPolicy.model_validate({"local": target})
+        return DeploymentPolicy(local=LocalTarget.model_validate(target), canary=self.canary)
 
     def add(self, number: int, name: str = "tiny-python", source: str | None = None) -> Version:
         """A version in the store; without ``source`` its slope is the one of ``SLOPES``."""
         version = version_of(number, name)
-        folder = local.bento_folder(self.repository, version.bento)
+        folder = launch.bento_folder(self.repository, version.bento)
         if folder.exists():
             return version
         text = source or SOURCE.replace("model * rows", f"{SLOPES[number]} * rows")

@@ -1,4 +1,4 @@
-"""R and Julia in `make setup`: each way to get them, and the sentence when there is none."""
+"""R, Julia and HAProxy in `make setup`: each way to get them, and the sentence otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ci.errors import MlopsError
-from ci.setup import apt, julia, r
+from ci.setup import apt, haproxy, julia, r
 from ci.setup.version import version_of
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ install)
     *--simulate*julia*) [ -e "{source}" ] || exit 100 ;;
     *julia*) printf '#!/bin/sh\\necho julia version 1.5.3\\n' > "{bin}/julia" ;;
     *r-base-core*) printf '{rscript}' > "{bin}/Rscript" ;;
+    *haproxy*) printf '#!/bin/sh\\necho HAProxy version 2.6.12-1 2026/10/17\\n' > "{bin}/haproxy" ;;
     *r-cran-data.table*) [ -e "{state}/no-cran" ] || echo > "{state}/data.table" ;;
     esac
-    /bin/chmod -f 755 "{bin}/julia" "{bin}/Rscript" || true ;;
+    /bin/chmod -f 755 "{bin}/julia" "{bin}/Rscript" "{bin}/haproxy" || true ;;
 esac
 """
 
@@ -62,6 +63,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program(programs / "sudo", '#!/bin/sh\n[ "$1" != -n ] || shift\nexec "$@"\n')
     (tmp_path / "repository/.venv/bin").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(haproxy, "FOLDERS", str(programs))
     monkeypatch.setattr(julia, "SITE", NOWHERE)
     monkeypatch.setattr(julia, "SOURCE", tmp_path / "julia.sources")
     monkeypatch.setattr(julia, "PREFERENCES", tmp_path / "julia.pref")
@@ -128,6 +130,21 @@ def test_r_comes_from_the_packages_of_the_system(debian: Path) -> None:
     program(debian / "bin/Rscript", "#!/bin/sh\necho 'Rscript (R) version 3.6.3'\n")
     r.install(debian / "repository")
     assert version_of(r.find()) == (4, 2)
+
+
+def test_haproxy_comes_from_the_packages_of_the_system_where_it_is_too_old(debian: Path) -> None:
+    program(debian / "bin/haproxy", "#!/bin/sh\necho HAProxy version 2.0.3 2019/07/23\n")
+    haproxy.install()
+    haproxy.install()
+    assert version_of(haproxy.find(), "-v") == (2, 6)
+    log = (debian / "log").read_text().splitlines()
+    assert [line.split()[-1] for line in log] == ["-qq", "haproxy"]
+
+
+def test_haproxy_that_cannot_be_installed_is_one_sentence_with_what_to_type(machine: Path) -> None:
+    with pytest.raises(MlopsError) as caught:
+        haproxy.install()
+    assert caught.value.message == haproxy.ADVICE
 
 
 def test_r_that_cannot_be_installed_is_one_sentence_with_what_to_type(machine: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bentos.serve import serve_environment
 from ci.repository import Repository
-from ci.targets import local, processes
+from ci.targets import launch, local, processes
 from ci.targets.services import LIVE, Record, Service, write_record
 
 # Ends a while after it was told to, and says so.
@@ -65,7 +65,7 @@ def test_a_service_may_take_as_long_as_its_model_may(
     pid, started, said = start_slow(tmp_path)
     service = Service("slow", 1, "slow:1", "1", "", 0, pid, started, "", LIVE)
     write_record(repository, Record("slow", (service,)))
-    contract = local.bento_folder(repository, "slow:1") / "src" / "contract.json"
+    contract = launch.bento_folder(repository, "slow:1") / "src" / "contract.json"
     contract.parent.mkdir(parents=True)
     contract.write_text(json.dumps({"serving": {"timeout_seconds": 20}}))
     assert local.stop(repository, "slow")

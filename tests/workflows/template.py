@@ -12,7 +12,7 @@ import yaml
 
 from ci.repository import Repository
 from tests.support import linear
-from tests.support.repositories import SOURCE, commit_all, git
+from tests.support.repositories import SOURCE, commit_all, git, own_ports
 
 PLATFORM = ("ci", "bentos", "policies", ".github", ".dvc/config", ".dvc/.gitignore", ".dvcignore")
 FILES = (".gitignore", ".gitattributes", "pyproject.toml", "Makefile")
@@ -68,6 +68,7 @@ def write_template(root: Path, models: dict[str, str]) -> None:
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SOURCE / name, target)
+    own_ports(root, 18100)
     _write_dataset(root / "data" / "sales")
     (root / "models").mkdir()
     for name, language in models.items():

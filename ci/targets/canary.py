@@ -1,0 +1,101 @@
+"""A share of the callers reaches a new version first, and is watched: does it fail or slow down?"""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.targets import processes
+from ci.targets.http import ANSWER_SECONDS, is_ready
+
+if TYPE_CHECKING:
+    from ci.contract.deployment import Objectives
+    from ci.targets.services import Service
+
+LOOK_SECONDS = 1.0
+# Fewer could be anybody's bad luck.
+LEAST = 3
+SLOW_SHARE = 0.01  # p99: one call in a hundred may take longer
+TIMES = 2.0
+LINE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Calls of POST /predict, those answered with 5xx, and those slower than the objective."""
+
+    calls: int = 0
+    errors: int = 0
+    slow: int = 0
+
+    def since(self, before: Seen) -> Seen:
+        """What came after ``before``; a process that began again counts from its beginning."""
+        if self.calls < before.calls:
+            return self
+        return Seen(self.calls - before.calls, self.errors - before.errors, self.slow - before.slow)
+
+
+def watch(
+    canary: Service, live: Service, seconds: float, objectives: Objectives, key: str | None
+) -> tuple[str | None, Seen, Seen]:
+    """Look at both for ``seconds``; what is wrong with the canary, or None, and what they did."""
+    before = [_look(each, objectives, key) for each in (canary, live)]
+    deadline = time.monotonic() + seconds
+    while True:
+        time.sleep(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+        over = time.monotonic() >= deadline
+        if not processes.is_running(canary.pid, canary.started) or not is_ready(canary.url):
+            return "it no longer answers", Seen(), Seen()
+        now = [_look(each, objectives, key) for each in (canary, live)]
+        new, old = (after.since(first) for after, first in zip(now, before, strict=True))
+        problem = judge(new, old, objectives)
+        if problem or over:
+            return problem, new, old
+
+
+def judge(canary: Seen, live: Seen, objectives: Objectives) -> str | None:
+    """Why the canary is to go back: it misses an objective, and by far more than what is live."""
+    if _worse(canary.errors, canary.calls, live.errors, live.calls, 1 - objectives.available):
+        return (
+            f"{canary.errors} of its {canary.calls} calls failed, and {live.errors} of "
+            f"{live.calls} of the version that is live"
+        )
+    if _worse(canary.slow, canary.calls, live.slow, live.calls, SLOW_SHARE):
+        return (
+            f"{canary.slow} of its {canary.calls} calls took over {objectives.p99_seconds:g} s, "
+            f"and {live.slow} of {live.calls} of the version that is live"
+        )
+    return None
+
+
+def _worse(found: int, calls: int, other: int, other_calls: int, allowed: float) -> bool:
+    usual = other / other_calls if other_calls else 0.0
+    return found >= LEAST and found / calls > max(allowed, TIMES * usual)
+
+
+def _look(service: Service, objectives: Objectives, key: str | None) -> Seen:
+    """What the service has counted since its start; nothing where it can't be asked now."""
+    authorization = {"Authorization": f"Bearer {key}"} if key else {}
+    request = urllib.request.Request(f"{service.url}/metrics", headers=authorization)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            return read(answer.read().decode(), objectives.p99_seconds)
+    except (OSError, ValueError):
+        return Seen()
+
+
+def read(exposition: str, seconds: float) -> Seen:
+    """Count in what Prometheus reads; slow is what the first bound not below ``seconds`` misses."""
+    calls, errors, bounds = 0.0, 0.0, {}
+    for name, labels, value in LINE.findall(exposition):
+        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        if name == "mlops_requests_total" and label["path"] == "/predict":
+            calls += float(value)
+            errors += float(value) * label["status"].startswith("5")
+        elif name == "mlops_predict_seconds_bucket":
+            bounds[float(label["le"])] = float(value)
+    within = next((bounds[bound] for bound in sorted(bounds) if bound >= seconds), 0.0)
+    return Seen(int(calls), int(errors), int(max(bounds.values(), default=0.0) - within))
