@@ -126,8 +126,9 @@ def take_over(repository: Repository, service: Service, policy: LocalTarget) -> 
     """
     before = read_record(repository, service.model)
     live = replace(service, role=LIVE, until=0.0, share=0.0)
-    others = [_moved_on(each, live, policy) for each in before.services if each.pid != live.pid]
-    untold = service.version if service.role != LIVE else before.untold
+    others, untold = [each for each in before.services if each.pid != live.pid], before.untold
+    if service.role != LIVE:
+        others, untold = [_moved_on(each, live, policy) for each in others], live.version
     write_record(repository, Record(service.model, (live, *others), untold))
     try:
         front.apply(repository, policy)

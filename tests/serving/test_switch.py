@@ -98,6 +98,14 @@ def test_a_rollback_starts_nothing(place: Place) -> None:
     assert kept.version == 2
 
 
+def test_what_is_live_already_stays_as_it_is(place: Place) -> None:
+    place.switch(2)
+    before = read_record(place.repository, NAME)
+    assert [each.role for each in before.services] == [LIVE, WARM]
+    place.switch(2)
+    assert read_record(place.repository, NAME) == before
+
+
 def test_one_connection_reaches_the_right_model_each_time(place: Place) -> None:
     other = place.add(1, "tiny-other")
     place.switch(other)
