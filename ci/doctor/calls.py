@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bentos.records import ACCESS_FILE
 from ci.doctor.finding import Finding
 from ci.observe.recorded import newest
-from ci.targets.local import records_dir
+from ci.targets.launch import records_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,14 @@ from ci.fingerprint import fingerprint
 from ci.registry.versions import PRODUCTION, by_alias
 from ci.state.local import state_folder
 from ci.state.records import released
-from ci.targets.local import bento_folder, recorded, release_path
+from ci.targets.launch import bento_folder, release_path
+from ci.targets.local import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.repository import Repository
-    from ci.targets.local import Service
+    from ci.targets.services import Service
 
 
 def declared(repository: Repository) -> Iterator[Finding]:

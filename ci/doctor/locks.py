@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ci.busy import holder
 from ci.doctor.finding import Finding, spoken
 from ci.targets import processes
-from ci.targets.local import known_models, recorded, starting_path
+from ci.targets.services import LEAVING, LIVE, STARTING, all_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +28,11 @@ def locks(repository: Repository) -> Iterator[Finding]:
             held.setdefault(pid, []).append(path.stem)
     for pid, works in held.items():
         yield from _held(" and ".join(works), pid)
-    for name in known_models(repository):
-        if starting_path(repository, name).exists() and not _is_deploying(repository, name):
-            command = "start" if recorded(repository, name) else "stop"
-            problem = f"A deployment of {name} was cut off while it started a version"
-            yield Finding(name, problem, f"mlops {command} {name}")
+    for record in all_records(repository):
+        if record.of(STARTING, LEAVING) and not _is_deploying(repository, record.model):
+            command = "start" if record.of(LIVE) else "stop"
+            problem = f"A deployment of {record.model} was cut off in the middle of a switch"
+            yield Finding(record.model, problem, f"mlops {command} {record.model}")
     yield from _dvc(repository)
 
 

@@ -13,15 +13,17 @@ from ci.doctor.calls import calls
 from ci.doctor.finding import Finding, spoken
 from ci.keys import own_key
 from ci.observe.recorded import newest
-from ci.targets import processes
+from ci.targets import front, processes
 from ci.targets.http import metrics, refusal, served
-from ci.targets.local import all_recorded, records_dir
+from ci.targets.launch import records_dir
+from ci.targets.local import all_recorded
+from ci.targets.services import all_records, live_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.repository import Repository
-    from ci.targets.local import Service
+    from ci.targets.services import Service
 
 RECENT_SECONDS = 15 * 60.0
 # The supervisor starts the API at once: one that is younger than this was started again.
@@ -32,18 +34,22 @@ LOOKED_AT = 200
 
 def services(repository: Repository) -> Iterator[Finding]:
     """All services that the local target remembers."""
-    objectives = load_policy(repository, DeploymentPolicy).objectives
+    policy = load_policy(repository, DeploymentPolicy)
+    objectives = policy.objectives
+    if live_services(all_records(repository)) and not front.answers(policy.local.port):
+        problem = f"HAProxy does not answer at port {policy.local.port}: callers reach no model"
+        yield Finding("haproxy", problem, "mlops start")
     for service in all_recorded(repository):
-        problem = _absent(service)
-        if problem:
-            yield problem
+        absent = _absent(service)
+        if absent:
+            yield absent
             continue
         yield from _restarts(repository, service)
         yield from calls(repository, service.model, objectives)
         if not _is_recorded(repository, service):
             folder = repository.relative(records_dir(repository, service.model))
-            problem_text = f"{service.model} can't write its access records to {folder}"
-            yield Finding(service.model, problem_text, f"df -h {folder}; ls -la {folder}")
+            unwritten = f"{service.model} can't write its access records to {folder}"
+            yield Finding(service.model, unwritten, f"df -h {folder}; ls -la {folder}")
 
 
 def _absent(service: Service) -> Finding | None:

@@ -127,7 +127,7 @@ def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tupl
     """The reference and what callers asked since, and which calls those are."""
     from ci.monitor.logged import read_logged
     from ci.monitor.periods import Periods, read_reference
-    from ci.targets.local import records_dir
+    from ci.targets.launch import records_dir
 
     name = servable.contract.name
     reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from bentos.records import ACCESS_FILE, PREDICTIONS_FILE
 from ci.errors import MlopsError
 from ci.observe.recorded import lines_backwards, newest, of_request, parsed
-from ci.targets.local import known_models, log_path, records_dir
+from ci.targets.launch import log_path, records_dir
+from ci.targets.local import known_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

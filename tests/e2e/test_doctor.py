@@ -17,8 +17,10 @@ import pytest
 
 from ci.registry.versions import PRODUCTION, set_alias
 from ci.repository import Repository
-from ci.targets import processes
-from ci.targets.local import Service, bento_folder, recorded, records_dir
+from ci.targets import front, processes
+from ci.targets.launch import bento_folder, records_dir
+from ci.targets.local import recorded
+from ci.targets.services import Service
 from tests.support import linear
 from tests.support.command import mlops, result
 
@@ -151,6 +153,16 @@ def test_a_service_that_hangs(ward: Ward) -> None:
     command = ward.finding("does not answer at")
     assert command == f"mlops stop {NAME} && mlops start {NAME}"
     os.kill(api, signal.SIGCONT)
+    ward.type(command)
+    assert ward.well()
+
+
+def test_haproxy_that_is_gone(ward: Ward) -> None:
+    doorman = front.recorded(ward.repository)
+    assert doorman
+    processes.stop(doorman.pid, doorman.started)
+    command = ward.finding("callers reach no model")
+    assert command == "mlops start"
     ward.type(command)
     assert ward.well()
 

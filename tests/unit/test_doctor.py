@@ -19,6 +19,7 @@ from ci.doctor import AREAS, examine, locks, machine
 from ci.keys.keys import access_path
 from ci.repository import Repository
 from ci.targets import processes
+from ci.targets.services import Record, Service, write_record
 from tests.support.command import mlops, result
 from tests.support.repositories import new_repository, write_model
 
@@ -180,14 +181,13 @@ def test_a_lock_of_dvc_that_was_cut_off(repository: Repository) -> None:
 
 
 def test_a_deployment_that_was_cut_off(repository: Repository) -> None:
-    path = repository.state_dir / "live" / "campaign.starting"
-    path.parent.mkdir()
-    path.write_text('{"pid": 1, "started": "0"}')
-    problem = "A deployment of campaign was cut off while it started a version"
+    begun = Service("campaign", 1, "campaign:1", "1", "http://127.0.0.1:1", 1, 1, "0", "2026")
+    write_record(repository, Record("campaign", (begun,)))
+    problem = "A deployment of campaign was cut off in the middle of a switch"
     assert findings(repository) == {problem: "mlops stop campaign"}
     result(repository.root, "stop", "campaign")
     assert findings(repository) == {}
-    path.write_text('{"pid": 1, "started": "0"}')
+    write_record(repository, Record("campaign", (begun,)))
     lock = repository.state_dir / "locks" / "deploy-campaign.lock"
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
