@@ -139,7 +139,8 @@ class Fault:
 GONE = frozenset({"503"})
 FAULTS = {
     "worker killed": Fault(kill_worker, others=GONE, often=True),
-    "worker stopped": Fault(stop_worker, others=GONE),
+    # A stopped worker looks like a slow model until its callers' time is over.
+    "worker stopped": Fault(stop_worker, others=GONE | {"504"}),
     "model raises": Fault(bad_row("raise"), "500", often=True),
     "model returns NaN": Fault(bad_row("nan"), "500"),
     "model returns too few": Fault(bad_row("short"), "500"),
