@@ -21,11 +21,12 @@ import orjson
 from bentos import pages
 from bentos.answers import Answer, RequestError, error_answer, json_answer
 from bentos.body import DisconnectedError, read_body
+from bentos.columns import rows_frame
 from bentos.form import form
 from bentos.metrics import Metrics, exposition
-from bentos.model import fields, no_worker, overloaded, to_frame
+from bentos.model import no_worker, overloaded
 from bentos.openapi import document
-from bentos.rows import RowsError, check_rows
+from bentos.rows import RowsError
 from bentos.tables import TABLES, table_frame
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ class Application:
         self._under_way = 0
         bundle = model.bundle
         self._inputs = bundle.inputs
-        self._fields = fields(self._inputs)
         described = document(bundle)
         self._fixed = {
             "/": Answer(200, form(bundle, described), HTML, PAGE_HEADERS),
@@ -215,7 +215,7 @@ class Application:
         try:
             if kind in TABLES:
                 return table_frame(kind, body, self._inputs, most)
-            return to_frame(self._fields, check_rows(self._inputs, _rows(_parse(body), most)))
+            return rows_frame(_rows(_parse(body), most), self._inputs)
         except RowsError as error:
             raise RequestError("invalid_rows", f"Rows refused: {error}", error.problems) from None
 

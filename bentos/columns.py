@@ -1,6 +1,7 @@
-"""Arrow columns held to the contract, as columns of a frame: without a Python object for a number.
+"""Arrow columns and rows of JSON held to the contract, as a frame.
 
-What is not plainly right is looked at value by value, for a sentence about each that is wrong.
+Numbers are looked at together, as arrays. What is not plainly right is looked at value by value,
+for a sentence about each that is wrong.
 """
 
 from __future__ import annotations
@@ -12,10 +13,20 @@ import numpy as np
 
 from bentos.frames import Column, Frame, column_from_values
 from bentos.frames.frame import DTYPES, FILLERS, KIND_OF_TYPE
-from bentos.rows import INTEGER_LIMIT, MOST_PROBLEMS, RowProblem, RowsError, fits, problem_of, tidy
+from bentos.rows import (
+    INTEGER_LIMIT,
+    MOST_PROBLEMS,
+    TYPES,
+    RowProblem,
+    RowsError,
+    check_rows,
+    fits,
+    problem_of,
+    tidy,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bentos.frames.frame import Array, Mask
     from bentos.rows import Rules
@@ -56,13 +67,16 @@ def _plain_numbers(arrays: Mapping[str, Any], columns: Mapping[str, Rules]) -> d
     names = [name for name in names if not arrays[name].null_count]
     if not names:
         return {}
-    block = np.array([arrays[name].to_numpy() for name in names])
-    bounds = zip(names, block.min(axis=1).tolist(), block.max(axis=1).tolist(), strict=True)
-    right = [_within(columns[name], low, high) for name, low, high in bounds]
+    return _allowed(names, np.array([arrays[name].to_numpy() for name in names]), columns)
+
+
+def _allowed(names: list[str], block: Array, columns: Mapping[str, Rules]) -> dict[str, Column]:
+    """The columns of ``block``, one a line, whose numbers are all allowed."""
+    lows, highs = block.min(axis=1).tolist(), block.max(axis=1).tolist()
     return {
         name: Column("float64", values)
-        for name, values, allowed in zip(names, block, right, strict=True)
-        if allowed
+        for name, values, low, high in zip(names, block, lows, highs, strict=True)
+        if _within(columns[name], low, high)
     }
 
 
@@ -120,6 +134,48 @@ def _looked_at(name: str, array: Any, rules: Rules, problems: list[RowProblem]) 
     found = ((i, problem_of(rules, value)) for i, value in enumerate(values))
     wrong = [RowProblem(i, name, problem) for i, problem in found if problem]
     problems += wrong[:MOST_PROBLEMS]
+    return _column(name, [None] * len(values) if wrong else tidy(rules, values), rules)
+
+
+def rows_frame(rows: Sequence[Any], columns: Mapping[str, Rules]) -> Frame:
+    """The frame of ``rows``, at least one, mappings as JSON gives them. Raises RowsError."""
+    frame = _plain_rows(rows, columns)
+    if frame is not None:
+        return frame
+    values = check_rows(columns, rows)
+    return Frame({name: _column(name, values[name], rules) for name, rules in columns.items()})
+
+
+def _plain_rows(rows: Sequence[Any], columns: Mapping[str, Rules]) -> Frame | None:
+    """The frame where every row plainly is what the contract allows; None says to look closer."""
+    width = len(columns)
+    try:
+        if set(map(len, rows)) != {width}:
+            return None
+        values = {name: [row[name] for row in rows] for name in columns}
+    except (KeyError, TypeError):
+        return None
+    numbers = [n for n, rules in columns.items() if _is_number(rules, values[n])]
+    ready: dict[str, Column] = {}
+    if numbers:
+        try:
+            block = np.array([values[name] for name in numbers], np.float64)
+        except OverflowError:  # a whole number beyond the range of a double
+            return None
+        ready = _allowed(numbers, block, columns)
+    for name, rules in columns.items():
+        if name not in ready:
+            if name in numbers or not fits(rules, values[name]):
+                return None
+            ready[name] = _column(name, tidy(rules, values[name]), rules)
+    return Frame({name: ready[name] for name in columns})
+
+
+def _is_number(rules: Rules, values: Sequence[Any]) -> bool:
+    plain = rules["type"] == "number" and not rules.get("nullable")
+    return plain and set(map(type, values)) <= TYPES["number"]
+
+
+def _column(name: str, values: Sequence[Any], rules: Rules) -> Column:
     nullable = bool(rules.get("nullable"))
-    kept = [None] * len(values) if wrong else tidy(rules, values)
-    return column_from_values(kept, rules["type"], nullable=nullable, name=name)
+    return column_from_values(values, rules["type"], nullable=nullable, name=name)

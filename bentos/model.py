@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bentos.answers import RequestError
 from bentos.bundle import read_bundle
-from bentos.frames import Field, Frame, FrameError, column_from_values
+from bentos.frames import Field, Frame, FrameError, from_rows
 from bentos.runners import (
     DeadlineError,
     ModelError,
@@ -23,7 +23,7 @@ from bentos.runners import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bentos.bundle import Bundle
 
@@ -59,8 +59,7 @@ class ServedModel:
         """
         if self._begun is not None:
             return
-        columns = {name: [value] for name, value in self.bundle.example_row().items()}
-        example = to_frame(fields(self.bundle.inputs), columns)
+        example = from_rows([self.bundle.example_row()], fields(self.bundle.inputs))
         self._threads = ThreadPoolExecutor(1, "model-start")
         self._begun = self._threads.submit(self._start, example)
 
@@ -169,18 +168,6 @@ def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
     return [
         Field(name, rules["type"], bool(rules.get("nullable"))) for name, rules in columns.items()
     ]
-
-
-def to_frame(fields: Sequence[Field], values: Mapping[str, Sequence[Any]]) -> Frame:
-    """The values, Python scalars and None, as a frame of the contract's columns."""
-    return Frame(
-        {
-            each.name: column_from_values(
-                values[each.name], each.type, nullable=each.nullable, name=each.name
-            )
-            for each in fields
-        }
-    )
 
 
 def _predictions(answer: Frame) -> list[Any]:
