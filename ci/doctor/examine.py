@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ci.repository import Repository
 
+LONGEST_REASON = 300
 # What each looks at, in the order in which it is said.
 AREAS: dict[str, Callable[[Repository], Iterator[Finding]]] = {
     "toolchains": toolchains,
@@ -40,6 +41,8 @@ def _look(area: str, repository: Repository) -> list[Finding]:
         found.extend(AREAS[area](repository))
     except MlopsError as error:  # it says what to type
         found.append(Finding(area, error.message.rstrip("."), None))
-    except OSError as error:
-        found.append(Finding(area, f"The area {area} can't be read ({error})", "ls -la .mlops"))
+    except Exception as error:  # whatever is damaged, the other areas are looked at
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+        problem = f"The area {area} can't be looked at ({reason})"
+        found.append(Finding(area, problem, "ls -la .mlops"))
     return found

@@ -129,7 +129,7 @@ def _damage(path: Path) -> str | None:
             found.execute("SELECT count(*) FROM registered_models")
     except sqlite3.Error as error:
         return str(error)
-    return None if first == "ok" else first
+    return None if first == "ok" else " ".join(first.split())
 
 
 def _server(address: str) -> Iterator[Finding]:

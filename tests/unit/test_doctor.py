@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from ci.doctor import AREAS, examine, locks, machine
 from ci.keys.keys import access_path
+from ci.registry.store import client
 from ci.repository import Repository
 from ci.targets import processes
 from ci.targets.services import Record, Service, write_record
@@ -126,6 +129,28 @@ def test_a_database_that_is_damaged(repository: Repository) -> None:
     assert command == "less docs/runbooks/state-is-lost.md"
     database.write_bytes(b"")
     assert "no such table" in next(iter(findings(repository)))
+
+
+def test_a_database_with_one_bad_page(repository: Repository) -> None:
+    path = repository.state_dir / "mlflow.db"
+    assert client(repository).search_registered_models() == []
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE filler (name TEXT)")
+        database.executemany("INSERT INTO filler VALUES (?)", [("x" * 500,)] * 500)
+        database.commit()
+    assert findings(repository) == {}
+    with path.open("r+b") as file:
+        file.seek(-4096 * 3, 2)
+        file.write(b"\xff" * 4096)
+    [problem] = findings(repository)
+    assert "Tree" in problem or "Page" in problem or "page" in problem
+
+
+def test_a_database_that_mlflow_does_not_know(repository: Repository) -> None:
+    with closing(sqlite3.connect(repository.state_dir / "mlflow.db")) as database:
+        database.execute("CREATE TABLE registered_models (name TEXT)")
+    [problem] = findings(repository)
+    assert problem.startswith("The area declared can't be looked at (")
 
 
 def test_a_registry_on_a_server_that_is_gone(repository: Repository) -> None:
