@@ -27,6 +27,7 @@ LOCAL = "127.0.0.1"
 # The same name in bundle.py, which is not imported here.
 ACCESS_VARIABLE = "MLOPS_ACCESS"
 PROXY_VARIABLE = "MLOPS_BEHIND_PROXY"
+PRIVATE_VARIABLE = "MLOPS_PRIVATE_NETWORK"
 BACKLOG = 2048
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
@@ -78,12 +79,19 @@ def listen(host: str, port: int) -> socket.socket:
 def exposed(host: str, tls: list[str], environment: Mapping[str, str]) -> str | None:
     """Why a service may not listen on ``host``, or None where it may.
 
-    Beyond this machine only callers with a key may come, and no key may travel in the clear.
+    Beyond this machine only callers with a key may come, and no key may travel in the clear. In a
+    container it is the container's network that decides who reaches a host; whoever started it
+    says that it is private.
     """
     if host == "localhost" or ipaddress.ip_address(host).is_loopback:
         return None
+    if environment.get(PRIVATE_VARIABLE) == "true":
+        return None
     if not _has_keys(environment.get(ACCESS_VARIABLE)):
-        return f"no API key was made: type `mlops keys make DEPARTMENT`, or listen on {LOCAL}"
+        return (
+            f"no API key was made: type `mlops keys make DEPARTMENT`, or listen on {LOCAL}, or set "
+            f"{PRIVATE_VARIABLE}=true in a container whose port is published there only"
+        )
     if not tls and environment.get(PROXY_VARIABLE) != "true":
         return (
             "there is no TLS: give a certificate and its key, or put a proxy with TLS in front and "

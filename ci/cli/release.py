@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ci.cli.options import Json, Model
 from ci.cli.output import emit, table
+
+if TYPE_CHECKING:
+    from ci.images import Image
 
 Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
 
@@ -19,14 +22,37 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def package(model: Model, json: Json = False) -> None:
+def package(
+    model: Model,
+    image: Annotated[
+        bool, typer.Option("--image", help="Build its OCI image too, with Docker or podman.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Build the Bento of a trained model."""
-    from ci.package import package as build
     from ci.repository import Repository
 
-    packaged = build(Repository.find(), model)
-    result = {"bento": packaged.bento, "digest": packaged.digest}
-    emit(result, f"{packaged.bento}\nsha256:{packaged.digest}\n{packaged.path}", json)
+    if image:
+        from ci.images import build_image
+
+        packaged, made = build_image(Repository.find(), model)
+    else:
+        from ci.package import package as build
+
+        packaged, made = build(Repository.find(), model), None
+    result = {
+        "bento": packaged.bento,
+        "digest": packaged.digest,
+        "image": asdict(made) if made else None,
+    }
+    text = f"{packaged.bento}\nsha256:{packaged.digest}\n{packaged.path}"
+    emit(result, f"{text}\n{_image(made)}" if made else text, json)
+
+
+def _image(image: Image) -> str:
+    built = f"built in {image.seconds:g} s" if image.built else "there already, nothing was built"
+    size = f"{image.bytes / 1e6:,.0f} MB"
+    return f"{image.name} ({size}; {built})\n{image.id}\n{image.sbom}"
 
 
 def deploy(model: Model, json: Json = False) -> None:

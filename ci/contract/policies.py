@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ci.contract.access import AccessPolicy
 from ci.contract.deployment import DeploymentPolicy
+from ci.contract.images import ImagesPolicy
 from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.promotion import PromotionPolicy
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 POLICIES: tuple[type[Policy], ...] = (
     PromotionPolicy,
     DeploymentPolicy,
+    ImagesPolicy,
     MonitoringPolicy,
     AccessPolicy,
 )

@@ -138,6 +138,18 @@ ANSWERS: dict[str, dict[str, str]] = {
     "package": {
         "bento": "`model:fingerprint`",
         "digest": "SHA-256 over the sorted paths and contents of the Bento",
+        "image": "null without `--image`",
+        "image.name": "what the engine calls it: `localhost/mlops/MODEL:FINGERPRINT`",
+        "image.id": "the engine's id of it, `sha256:…`",
+        "image.bytes": "its size",
+        "image.built": "false where it was there already",
+        "image.seconds": "how long it took",
+        "image.sbom": "path of its bill of materials, CycloneDX as JSON",
+    },
+    "images lock": {
+        "[].language": "the language whose base it is",
+        "[].before": "the base as the policy had it",
+        "[].now": "as it has it now",
     },
     "deploy": {
         "model": "the model",

@@ -178,7 +178,7 @@ def _unpack_package(package: str, folder: Path) -> bool:
 
 
 def _add_suite() -> bool:
-    entry = _archive()
+    entry = archive()
     if entry is None:
         return False
     say(f"Adding Debian's {SUITE} suite at low priority for the package julia …")
@@ -190,7 +190,7 @@ def _add_suite() -> bool:
     return True
 
 
-def _archive() -> tuple[str, str | None] | None:
+def archive() -> tuple[str, str | None] | None:
     """Address and keyring of the Debian archive that this machine uses, as apt itself reads it."""
     only = ["Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main"]
     shape = "$(REPO_URI) $(SOURCESENTRY)"

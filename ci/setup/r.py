@@ -55,17 +55,24 @@ def packages(root: Path) -> list[str]:
     Raises:
         MlopsError: a lock is not what renv writes.
     """
-    names: set[str] = set()
-    for path in locks(root):
-        try:
-            names |= json.loads(path.read_text(encoding="utf-8"))["Packages"].keys()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MlopsError(
-                "renv_lock",
-                f"{path.relative_to(root)} is not a lock that renv writes: make it again "
-                'with `Rscript -e "renv::snapshot()"` in that folder.',
-            ) from error
-    return sorted(names)
+    found = [locked(path, path.relative_to(root).as_posix()) for path in locks(root)]
+    return sorted({name for names in found for name in names})
+
+
+def locked(path: Path, name: str) -> list[str]:
+    """The R packages in one lock, which errors call ``name``.
+
+    Raises:
+        MlopsError: it is not what renv writes.
+    """
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["Packages"].keys())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MlopsError(
+            "renv_lock",
+            f"{name} is not a lock that renv writes: make it again "
+            'with `Rscript -e "renv::snapshot()"` in that folder.',
+        ) from error
 
 
 def lacking(names: list[str]) -> list[str]:

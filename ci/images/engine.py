@@ -1,0 +1,196 @@
+"""A container engine that speaks Docker's API: Docker, or podman's service."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import MlopsError
+from ci.images.bases import untagged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ci.images.recipes import Recipe
+
+RECIPE_LABEL = "mlops.recipe"
+CONTAINERFILE = "Containerfile"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+ANSWER_SECONDS = 1800
+FILE_MODE = 0o644
+NO_ENGINE = (
+    "No container engine answers at {host}: start Docker, or type `podman system service --time=0 "
+    "unix:///tmp/engine.sock &` and `export DOCKER_HOST=unix:///tmp/engine.sock`; then try again."
+)
+
+
+class Engine:
+    """The engine that DOCKER_HOST names, else Docker's of this machine."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def find(self, recipe: Recipe) -> Any | None:
+        """The image that was built from exactly this recipe."""
+        with answering():
+            label = f"{RECIPE_LABEL}={recipe.key}"
+            images = self._client.images.list(filters={"label": label})
+            if not images:
+                return None
+            self._tag(images[0], recipe.tag)
+            return self._client.images.get(images[0].id)
+
+    def build(self, recipe: Recipe, log: Path) -> Any:
+        """The image of ``recipe``; what the engine says of it goes to ``log``.
+
+        Raises:
+            MlopsError: ``image_failed`` where a step fails, ``no_engine``.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with answering(), tempfile.TemporaryFile() as context, log.open("w") as file:
+            write_context(context, recipe)
+            context.seek(0)
+            said = self._client.api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=CONTAINERFILE,
+                tag=recipe.tag,
+                labels={**recipe.labels, RECIPE_LABEL: recipe.key},
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            problem = _follow(said, file)
+            if problem:
+                raise MlopsError(
+                    "image_failed",
+                    f"The image {recipe.name} could not be built: {problem}; all that was said is "
+                    f"in {log}.",
+                )
+            return self._client.images.get(recipe.tag)
+
+    def output(self, image: Any, command: Sequence[str]) -> bytes:
+        """What ``command`` prints in a container of ``image`` that is cut off and thrown away.
+
+        Raises:
+            MlopsError: ``image_failed`` where it fails, ``no_engine`` or ``engine_refused``.
+        """
+        entry, *arguments = command
+        with answering():
+            printed = self._client.containers.run(
+                image.id, arguments, entrypoint=[entry], network_mode="none", remove=True
+            )
+        return bytes(printed)
+
+    def digest_of(self, name: str) -> str:
+        """The digest that ``name`` has in its registry now.
+
+        Raises:
+            MlopsError: ``no_engine``, or ``engine_refused`` where the registry can't be asked or
+                does not know it.
+        """
+        with answering(f"look up {name}"):
+            return self._registry_digest(name)
+
+    def _registry_digest(self, name: str) -> str:
+        from docker.errors import APIError
+
+        try:
+            return str(self._client.images.get_registry_data(name).id)
+        except APIError:  # podman has no such call
+            tag = name.removeprefix(untagged(name)).removeprefix(":")
+            image = self._client.images.pull(untagged(name), tag or "latest")
+            return str(image.attrs["RepoDigests"][0].partition("@")[2])
+
+    def _tag(self, image: Any, tag: str) -> None:
+        if tag not in image.tags:
+            image.tag(*tag.rsplit(":", 1))
+
+
+def connect() -> Engine:
+    """The engine.
+
+    Raises:
+        MlopsError: ``no_engine`` where none answers.
+    """
+    import docker
+
+    with answering():
+        client = docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True)
+        client.ping()
+        return Engine(client)
+
+
+@contextmanager
+def answering(what: str = "do it") -> Iterator[None]:
+    """Say in one sentence that the engine does not answer, or did not ``what``."""
+    import requests
+    import urllib3
+    from docker.errors import APIError, ContainerError, DockerException
+
+    try:
+        yield
+    except ContainerError as error:
+        lines = bytes(error.stderr or b"").decode(errors="replace").strip().splitlines()
+        text = lines[-1] if lines else f"exit code {error.exit_status}"
+        raise MlopsError("image_failed", f"A program failed in an image: {text}") from None
+    except APIError as error:
+        raise MlopsError(
+            "engine_refused", f"The container engine could not {what}: {_words(error)}."
+        ) from None
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise MlopsError("no_engine", NO_ENGINE.format(host=_host())) from error
+
+
+def write_context(target: Any, recipe: Recipe) -> None:
+    """Write the tar that the engine builds from: the same files give the same bytes."""
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        _add(archive, CONTAINERFILE, recipe.text.encode())
+        for name, content in sorted(recipe.files.items()):
+            if isinstance(content, bytes):
+                _add(archive, name, content)
+                continue
+            for path in sorted(p for p in content.rglob("*") if p.is_file()):
+                _add(archive, f"{name}/{path.relative_to(content).as_posix()}", path.read_bytes())
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), FILE_MODE
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _follow(said: Iterator[dict[str, Any]], log: Any) -> str | None:
+    """Write down what the engine says; the words of its error, if it ends with one."""
+    problem = None
+    lines: list[str] = []
+    for message in said:
+        text = str(message.get("stream") or message.get("error") or "")
+        log.write(text)
+        lines = [*lines, *text.splitlines()][-40:]
+        problem = message.get("error") or problem
+    return _cause(lines) or problem if problem else None
+
+
+def _cause(lines: list[str]) -> str | None:
+    """The last line in which a program of a step says what it could not do."""
+    marks = ("E: ", "ERROR: ", "ModuleNotFoundError", "Error: ")
+    found = [line.strip() for line in lines if line.strip().startswith(marks)]
+    return found[-1].rstrip(".") if found else None
+
+
+def _host() -> str:
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def _words(error: Any) -> str:
+    text = str(error.explanation or error)
+    with suppress(ValueError, KeyError, TypeError):
+        text = json.loads(text)["message"]
+    return " ".join(text.split()).rstrip(".")
