@@ -61,7 +61,6 @@ class Engine:
                 custom_context=True,
                 dockerfile=CONTAINERFILE,
                 tag=recipe.tag,
-                labels={**recipe.labels, RECIPE_LABEL: recipe.key},
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -105,8 +104,10 @@ class Engine:
             return str(self._client.images.get_registry_data(name).id)
         except APIError:  # podman has no such call
             tag = name.removeprefix(untagged(name)).removeprefix(":")
-            image = self._client.images.pull(untagged(name), tag or "latest")
-            return str(image.attrs["RepoDigests"][0].partition("@")[2])
+            repository = untagged(name)
+            image = self._client.images.pull(repository, tag or "latest")
+            found = [each.partition("@") for each in image.attrs["RepoDigests"]]
+            return str(next(digest for name, _, digest in found if name.endswith(repository)))
 
     def _tag(self, image: Any, tag: str) -> None:
         if tag not in image.tags:
@@ -151,13 +152,24 @@ def answering(what: str = "do it") -> Iterator[None]:
 def write_context(target: Any, recipe: Recipe) -> None:
     """Write the tar that the engine builds from: the same files give the same bytes."""
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        _add(archive, CONTAINERFILE, recipe.text.encode())
+        _add(archive, CONTAINERFILE, _labelled(recipe).encode())
         for name, content in sorted(recipe.files.items()):
             if isinstance(content, bytes):
                 _add(archive, name, content)
                 continue
             for path in sorted(p for p in content.rglob("*") if p.is_file()):
                 _add(archive, f"{name}/{path.relative_to(content).as_posix()}", path.read_bytes())
+
+
+def _labelled(recipe: Recipe) -> str:
+    """The text with its labels as one step: given as options, each would be a layer."""
+    labels = {**recipe.labels, RECIPE_LABEL: recipe.key}
+    # A Containerfile's quoted words end as JSON's do, and a dollar sign would begin a variable.
+    words = [
+        f"{name}={json.dumps(value, ensure_ascii=False)}".replace("$", "\\$")
+        for name, value in sorted(labels.items())
+    ]
+    return f"{recipe.text}LABEL {' '.join(words)}\n"
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

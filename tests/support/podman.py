@@ -23,7 +23,7 @@ from typing import Any
 import docker
 
 from ci.setup import julia
-from tests.support.programs import bring
+from tests.support.programs import bring_programs
 from tests.support.services import DIES_WITH_US
 
 PROGRAMS = {
@@ -70,6 +70,7 @@ class Podman:
 
     folder: Path
     client: Any
+    registry_port: int
 
     @property
     def host(self) -> str:
@@ -109,7 +110,7 @@ class Podman:
 @contextmanager
 def podman(registry_port: int = 0) -> Iterator[Podman]:
     """The service, until the end of the context; its storage is deleted then."""
-    bring(PROGRAMS)
+    bring_programs(PROGRAMS)
     # In a folder with a short name: the path of a socket may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="mlops-podman-"))
     (folder / "containers.conf").write_text(CONTAINERS_CONF)
@@ -122,14 +123,14 @@ def podman(registry_port: int = 0) -> Iterator[Podman]:
             stderr=log,
         )
         try:
-            yield Podman(folder, _client(folder))
+            yield Podman(folder, _client(folder), registry_port)
         finally:
             _end(folder, service)
 
 
 def make_base(folder: Path) -> Path:
     """A tar of a small Debian of the machine's release, made once in ``folder``."""
-    bring(PROGRAMS)
+    bring_programs(PROGRAMS)
     target = folder / "base.tar"
     if not target.exists():
         root = folder / "debootstrap"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ci.setup import apt
@@ -28,6 +28,11 @@ def bring(missing: Callable[[], list[str]]) -> None:
                 packages, otherwise=f"Missing for the tests: install {', '.join(packages)}."
             )
         assert not missing(), f"{packages} brought not all that is needed"
+
+
+def bring_programs(packages: Mapping[str, str]) -> None:
+    """Install the package of each program that is missing."""
+    bring(lambda: [packages[each] for each in packages if shutil.which(each) is None])
 
 
 def bring_program(package: str, *names: str) -> str:
