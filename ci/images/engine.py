@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tarfile
 import tempfile
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ CONTAINERFILE = "Containerfile"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ANSWER_SECONDS = 1800
 FILE_MODE = 0o644
+TAIL_CHARACTERS = 20_000
 NO_ENGINE = (
     "No container engine answers at {host}: start Docker, or type `podman system service --time=0 "
     "unix:///tmp/engine.sock &` and `export DOCKER_HOST=unix:///tmp/engine.sock`; then try again."
@@ -179,22 +181,21 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _follow(said: Iterator[dict[str, Any]], log: Any) -> str | None:
-    """Write down what the engine says; the words of its error, if it ends with one."""
-    problem = None
-    lines: list[str] = []
+    """Write down what the engine says; the cause of its error, if it ends with one."""
+    problem, tail = "", ""
     for message in said:
         text = str(message.get("stream") or message.get("error") or "")
         log.write(text)
-        lines = [*lines, *text.splitlines()][-40:]
+        tail = (tail + text)[-TAIL_CHARACTERS:]
         problem = message.get("error") or problem
-    return _cause(lines) or problem if problem else None
+    return " ".join((_cause(tail) or problem).split()).rstrip(".") if problem else None
 
 
-def _cause(lines: list[str]) -> str | None:
-    """The last line in which a program of a step says what it could not do."""
-    marks = ("E: ", "ERROR: ", "ModuleNotFoundError", "Error: ")
-    found = [line.strip() for line in lines if line.strip().startswith(marks)]
-    return found[-1].rstrip(".") if found else None
+def _cause(tail: str) -> str | None:
+    """The first line in which a program of the last step says what it could not do."""
+    step = re.split(r"^STEP |^Step ", tail, flags=re.MULTILINE)[-1]
+    found = re.search(r"^(E: |ERROR: |\w*Error: ).*$", step, re.MULTILINE)
+    return found[0] if found else None
 
 
 def _host() -> str:

@@ -27,7 +27,7 @@ from ci.repository import Repository
 from ci.setup.locks import pins
 from tests.containers.conftest import LANGUAGES, set_bases
 from tests.e2e.test_documented_json import assert_documented
-from tests.support.command import mlops
+from tests.support.command import Done, mlops
 from tests.support.podman import Podman
 from tests.support.repositories import git
 from tests.support.services import LOCK, free_port
@@ -35,6 +35,7 @@ from tests.support.services import LOCK, free_port
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 READY_SECONDS = 120
+BUILD_SECONDS = 1800.0
 # What a careful operator gives it, and nothing that it would need beside.
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -53,15 +54,16 @@ PRICE = 2.5
 @pytest.fixture(scope="module")
 def built(engine: Podman, trained: Repository) -> dict[str, dict[str, Any]]:
     """Language → what `mlops package --image --json` printed."""
-    return {language: package(engine, trained, language) for language in LANGUAGES}
+    return {language: packaged(engine, trained, language) for language in LANGUAGES}
 
 
-def package(engine: Podman, repository: Repository, language: str) -> dict[str, Any]:
-    done = mlops(
-        repository.root,
-        *("package", f"sales-{language}", "--image", "--json"),
-        env=engine.environment,
-    )
+def package(engine: Podman, repository: Repository, language: str) -> Done:
+    command = ("package", f"sales-{language}", "--image", "--json")
+    return mlops(repository.root, *command, env=engine.environment, seconds=BUILD_SECONDS)
+
+
+def packaged(engine: Podman, repository: Repository, language: str) -> dict[str, Any]:
+    done = package(engine, repository, language)
     assert done.code == 0, (done.stdout, done.stderr)
     document: dict[str, Any] = done.json
     return document
@@ -105,7 +107,8 @@ def test_an_image_answers_with_nothing_but_what_it_needs(
 ) -> None:
     port = free_port()
     arguments = ["127.0.0.1", str(port), "5"]
-    with running(engine, built[language]["image"]["id"], *arguments) as container:
+    image = built[language]["image"]["id"]
+    with running(engine, image, *arguments, network_mode="host") as container:
         wait_until(container, lambda: answers(port))
         example = {"price": PRICE, "region": "north"}
         contract = yaml.safe_load(
@@ -134,11 +137,11 @@ def test_an_image_answers_with_nothing_but_what_it_needs(
 def test_as_it_is_it_is_healthy_in_a_network_of_its_own(
     engine: Podman, built: dict[str, Any], language: str
 ) -> None:
-    image = engine.client.images.get(built[language]["image"]["id"])
-    kind, *command = image.attrs["Config"]["Healthcheck"]["Test"]
-    assert kind == "CMD"
+    image = built[language]["image"]["id"]
     private = {"MLOPS_PRIVATE_NETWORK": "true"}
-    with running(engine, image.id, network_mode="none", environment=private) as container:
+    with running(engine, image, network_mode="none", environment=private) as container:
+        kind, *command = container.attrs["Config"]["Healthcheck"]["Test"]
+        assert kind == "CMD"
         assert container.exec_run(command).exit_code != 0
         wait_until(container, lambda: container.exec_run(command).exit_code == 0)
 
@@ -208,7 +211,7 @@ def test_a_second_time_nothing_is_built(
     sbom = Path(built["r"]["image"]["sbom"])
     text = sbom.read_text()
     sbom.unlink()
-    again = package(engine, trained, "r")
+    again = packaged(engine, trained, "r")
     assert again["image"]["built"] is False
     assert again["image"]["id"] == built["r"]["image"]["id"]
     assert sorted(image.id for image in engine.client.images.list(all=True)) == before
@@ -223,9 +226,7 @@ def test_after_a_changed_line_only_the_bento_is_laid_on_top_again(
     predict = repository.model_dir("sales-python") / "predict.py"
     predict.write_text(predict.read_text() + "# another line\n")
     assert mlops(repository.root, "train", "sales-python").code == 0
-    done = mlops(
-        repository.root, "package", "sales-python", "--image", "--json", env=engine.environment
-    )
+    done = package(engine, repository, "python")
     assert done.code == 0, done.stderr
     steps = [line for line in done.stderr.splitlines() if line.startswith("Building the image")]
     assert {line.split(":")[0].removesuffix(" …") for line in steps} == {
@@ -247,7 +248,7 @@ def test_what_apt_does_not_know_is_named(
     lock = repository.model_dir("sales-r") / "renv.lock"
     lock.write_text('{"Packages": {"no.such.package": {}}}')
     assert mlops(repository.root, "train", "sales-r").code == 0
-    done = mlops(repository.root, "package", "sales-r", "--image", "--json", env=engine.environment)
+    done = package(engine, repository, "r")
     assert done.error == "image_failed"
     assert "Unable to locate package r-cran-no.such.package" in done.message
 
@@ -264,9 +265,7 @@ def test_a_base_with_a_compiler_is_refused(
     repository = Repository(tmp_path / "repository")
     shutil.copytree(trained.root, repository.root, symlinks=True)
     set_bases(repository, {**bases, "julia": engine.build(text, gcc="#!/bin/sh\n")})
-    done = mlops(
-        repository.root, "package", "sales-julia", "--image", "--json", env=engine.environment
-    )
+    done = package(engine, repository, "julia")
     assert done.error == "build_tools"
     assert "brings gcc (/usr/bin/gcc)" in done.message
 
@@ -276,11 +275,11 @@ def test_a_base_without_digest_and_an_engine_that_is_gone_are_refused(
 ) -> None:
     repository = Repository(tmp_path / "repository")
     shutil.copytree(trained.root, repository.root, symlinks=True)
-    command = ("package", "sales-julia", "--image", "--json")
-    gone = mlops(repository.root, *command, env={"DOCKER_HOST": "unix:///nowhere.sock"})
+    nowhere = {"DOCKER_HOST": "unix:///nowhere.sock"}
+    gone = mlops(repository.root, "package", "sales-julia", "--image", "--json", env=nowhere)
     assert gone.error == "no_engine"
     set_bases(repository, dict.fromkeys(LANGUAGES, "debian:bookworm-slim"))
-    done = mlops(repository.root, *command, env=engine.environment)
+    done = package(engine, repository, "julia")
     assert done.error == "base_without_digest"
     assert "mlops images lock" in done.message
 

@@ -45,7 +45,12 @@ class Done:
         return str(self.json["error"]["message"])
 
 
-def mlops(root: Path, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Done:
+def mlops(
+    root: Path,
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    seconds: float = LONGEST_SECONDS,
+) -> Done:
     """Run `mlops ARGUMENTS` in ``root``; ``env`` replaces variables."""
     done = subprocess.run(
         [MLOPS, *arguments],
@@ -53,7 +58,7 @@ def mlops(root: Path, *arguments: str | Path, env: Mapping[str, str] | None = No
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=LONGEST_SECONDS,
+        timeout=seconds,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -184,13 +185,17 @@ def test_a_step_that_fails_is_named_by_what_its_program_said(
     engine: StandIn, tmp_path: Path
 ) -> None:
     engine.said = [
-        {"stream": "E: Unable to locate package r-cran-nothing\n"},
-        {"error": "building at STEP 2: exit status 100"},
+        {"stream": "STEP 1/2: FROM x\nE: of another step\nSTEP 2/2: RUN apt-get\n"},
+        {"stream": "E"},  # as it comes, a line may be in pieces
+        {"stream": ": "},
+        {"stream": "Unable to locate package r-cran-nothing\nE: Couldn't find any by regex\n"},
+        {"error": "building at STEP 2: exit status 100\n"},
     ]
     with pytest.raises(MlopsError) as error:
         connect().build(Recipe("runtime-r", "FROM x\n", {}), tmp_path / "log")
     assert error.value.code == "image_failed"
-    assert "Unable to locate package r-cran-nothing" in error.value.message
+    assert "E: Unable to locate package r-cran-nothing; all that" in error.value.message
+    assert "\n" not in error.value.message
     assert str(tmp_path / "log") in error.value.message
 
 
@@ -219,6 +224,17 @@ def test_what_is_below_changes_with_the_base_and_the_locks(tmp_path: Path) -> No
     assert len(set(keys)) == len(keys)
     (tmp_path / "renv.lock").write_text('{"Packages": {"data.table": {}}}')
     assert key() != keys[0]
+
+
+def test_packages_come_by_their_hashes_and_serve_without_pip(tmp_path: Path) -> None:
+    packages = packages_recipe(BASE, SERVING, DEV)
+    installs = re.findall(r"pip install (?:.|\\\n)*?(?=\n&&|\n &&|$)", packages.text)
+    assert len(installs) == 2
+    assert all("--require-hashes" in each for each in installs)
+    assert packages.files["locks/serving.txt"] == SERVING.encode()
+    runtime = runtime_recipe(BASE, packages, "python", tmp_path).text
+    assert "pip" not in runtime
+    assert f"COPY --from={packages.tag} " in runtime
 
 
 def test_r_gets_the_packages_of_its_lock(tmp_path: Path) -> None:
