@@ -28,7 +28,7 @@ from tests.support.services import DIES_WITH_US
 
 PROGRAMS = {
     "podman": "podman",
-    "runc": "runc",  # crun does not start a container in every sandbox
+    "runc": "runc",  # crun does not start a container on every kernel
     "debootstrap": "debootstrap",
 }
 # Without systemd: no cgroup manager of its own, no journal. Containers share our network unless a
