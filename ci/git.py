@@ -41,6 +41,14 @@ def head_commit(root: Path) -> str | None:
         return None
 
 
+def commit_time(root: Path, commit: str) -> str | None:
+    """When ``commit`` was made, ISO 8601; None where this checkout does not have it."""
+    try:
+        return git(root, "show", "-s", "--format=%cI", commit, "--").strip() or None
+    except MlopsError:
+        return None
+
+
 def changed_files(root: Path, base: str) -> list[str]:
     """Files that differ from the merge base with ``base`` to the working tree, sorted.
 

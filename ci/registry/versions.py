@@ -1,4 +1,7 @@
-"""Registered versions: immutable, found by fingerprint; the aliases say which one is where."""
+"""Registered versions: immutable, found by digest; the aliases say which one is where.
+
+What changes the registry is in `ci.registry.change`, which also writes the events.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ci.events.standing import PREVIOUS, PRODUCTION, STAGING
+from ci.registry.lineage import lineage_of, tags_of
 from ci.registry.store import client, has_server
 
 if TYPE_CHECKING:
@@ -14,11 +19,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+    from ci.events.event import Lineage
     from ci.repository import Repository
 
-PRODUCTION = "production"
-PREVIOUS = "previous"
-STAGING = "staging"
+__all__ = ["PREVIOUS", "PRODUCTION", "STAGING", "Version", "by_alias", "by_digest", "registered"]
+
+ALIASES = (STAGING, PRODUCTION, PREVIOUS)
+HEAD_TAG = "events_head"
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,21 @@ class Version:
     evaluation: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Registered:
+    """A model as the registry knows it; ``head`` is that of the events when it last changed."""
+
+    model: str
+    versions: dict[int, Lineage]
+    aliases: dict[str, int]
+    head: str | None
+
+
+def is_there(repository: Repository) -> bool:
+    """Whether there is a registry: nothing that only looks should make one."""
+    return has_server() or (repository.state_dir / "mlflow.db").exists()
+
+
 def by_digest(repository: Repository, name: str, digest: str) -> Version | None:
     """The version whose Bento has ``digest``, or None."""
     for known in client(repository).search_model_versions(f"name = '{name}'"):
@@ -43,57 +65,67 @@ def by_digest(repository: Repository, name: str, digest: str) -> Version | None:
     return None
 
 
-def register(
-    repository: Repository, wanted: Version, lineage: Mapping[str, str] | None = None
-) -> Version:
-    """Register ``wanted`` (its number is ignored) unless its Bento digest is registered already.
-
-    ``lineage`` are further tags; the tags of a version never change afterwards.
-    """
-    mlflow = client(repository)
-    _ensure_model(mlflow, wanted.model)
-    known = by_digest(repository, wanted.model, wanted.digest)
-    if known is not None:
-        return known
-    tags = {
-        **(lineage or {}),
-        "fingerprint": wanted.fingerprint,
-        "bento": wanted.bento,
-        "digest": wanted.digest,
-        **({"git_commit": wanted.git_commit} if wanted.git_commit else {}),
-        **({"evaluation": json.dumps(wanted.evaluation)} if wanted.evaluation else {}),
-    }
-    source = f"bento://{wanted.bento}"
-    made = mlflow.create_model_version(wanted.model, source, wanted.run_id, tags=tags)
-    return _version(made)
-
-
 def by_alias(repository: Repository, name: str, alias: str) -> Version | None:
     """The version that ``alias`` points to, or None."""
-    if not (repository.state_dir / "mlflow.db").exists() and not has_server():
-        return None  # nothing was ever registered: do not create a database to find that out
+    if not is_there(repository):
+        return None
     return _by_alias(client(repository), name, alias)
 
 
-def promote(repository: Repository, name: str, version: int) -> None:
-    """Point ``production`` at ``version`` and ``previous`` at what was in production."""
+def registered(repository: Repository, name: str | None = None) -> dict[str, Registered]:
+    """All models of the registry, or ``name`` alone, with what it knows of them."""
+    if not is_there(repository):
+        return {}
     mlflow = client(repository)
-    before = _by_alias(mlflow, name, PRODUCTION)
-    if before is not None and before.version == version:
-        return
-    if before is not None:
-        mlflow.set_registered_model_alias(name, PREVIOUS, str(before.version))
-    mlflow.set_registered_model_alias(name, PRODUCTION, str(version))
+    wanted = f"name = '{name}'" if name else None
+    return {
+        str(model.name): Registered(
+            str(model.name),
+            _versions(mlflow, str(model.name)),
+            {str(k): int(v) for k, v in model.aliases.items() if k in ALIASES},
+            model.tags.get(HEAD_TAG),
+        )
+        for model in mlflow.search_registered_models(wanted)
+    }
 
 
-def set_alias(repository: Repository, name: str, alias: str, version: int) -> None:
-    """Point ``alias`` at ``version``."""
-    client(repository).set_registered_model_alias(name, alias, str(version))
-
-
-def _ensure_model(mlflow: MlflowClient, name: str) -> None:
+def create(repository: Repository, name: str, lineage: Lineage) -> Version:
+    """Register a version; its number in ``lineage`` is ignored."""
+    mlflow = client(repository)
     if not list(mlflow.search_registered_models(f"name = '{name}'")):
         mlflow.create_registered_model(name)
+    return _version(create_version(mlflow, name, lineage))
+
+
+def create_version(mlflow: MlflowClient, name: str, lineage: Lineage) -> ModelVersion:
+    """The version with the next number."""
+    source = f"bento://{lineage.bento}"
+    return mlflow.create_model_version(name, source, lineage.run_id, tags=tags_of(lineage))
+
+
+def point(repository: Repository, name: str, aliases: Mapping[str, int], head: str | None) -> None:
+    """Make the aliases of ``name`` those that are given, and note the head of the events."""
+    mlflow = client(repository)
+    there = registered(repository, name).get(name)
+    now = there.aliases if there else {}
+    for alias, version in aliases.items():
+        if now.get(alias) != version:
+            mlflow.set_registered_model_alias(name, alias, str(version))
+    for alias in now.keys() - aliases.keys():
+        mlflow.delete_registered_model_alias(name, alias)
+    if head and there and there.head != head:
+        mlflow.set_registered_model_tag(name, HEAD_TAG, head)
+
+
+def _versions(mlflow: MlflowClient, name: str) -> dict[int, Lineage]:
+    found: dict[int, Lineage] = {}
+    page = None
+    while True:
+        listed = mlflow.search_model_versions(f"name = '{name}'", page_token=page)
+        found |= {int(each.version): lineage_of(each) for each in listed}
+        page = listed.token
+        if not page:
+            return dict(sorted(found.items()))
 
 
 def _by_alias(mlflow: MlflowClient, name: str, alias: str) -> Version | None:

@@ -10,28 +10,27 @@ from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
-from ci.errors import MlopsError
+from ci.events.event import Lineage
 from ci.gate import judgement
+from ci.git import commit_time
 from ci.package import package
-from ci.registry.versions import (
-    PRODUCTION,
-    STAGING,
-    Version,
-    by_alias,
-    promote,
-    register,
-    set_alias,
-)
+from ci.registry.change import Why, finish, promote, register, stage, tell
+from ci.registry.versions import PRODUCTION, by_alias
+from ci.release.judged import RefusedError, measured, verdict_line, waivers
+from ci.release.tell import told
 from ci.targets import front, local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
     from ci.contract.deployment import LocalTarget
-    from ci.contract.evaluated import Evaluated
     from ci.contract.model import ModelContract
+    from ci.gate import Judgement
     from ci.package import Packaged
+    from ci.registry.versions import Version
     from ci.repository import Repository
     from ci.targets.services import Service
+
+NO_REASON = "none given"
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,10 @@ class Deployed:
     url: str
 
 
-def deploy(repository: Repository, name: str) -> Deployed:
+def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deployed:
     """Register the candidate of ``name``, serve it and move the aliases.
 
-    Deploying what is live already changes nothing.
+    Deploying what is live already changes nothing. Each step is an event.
 
     Raises:
         MlopsError: ``refused`` where the gate said no; else what training, packaging or the
@@ -55,20 +54,36 @@ def deploy(repository: Repository, name: str) -> Deployed:
     contract = load_model_contract(repository, name)
     policy = load_policy(repository, DeploymentPolicy)
     require(contract.language)
+    why = Why(reason)
     with only_one(repository, "deploy", name):
+        finish(repository, name)
         service = _live_candidate(repository, contract, policy.local)
         if service is None:
-            evaluated = _require_pass(repository, name)
-            with step(f"{name}: packaging"):
-                packaged = package(repository, name)
-            with step(f"{name}: registering in MLflow"):
-                version = register(repository, _wanted(packaged, evaluated))
-                set_alias(repository, name, STAGING, version.version)
-            with step(f"{name}: starting version {version.version}, asking it, switching"):
-                service = local.switch(repository, version, contract.example_row(), policy)
-            promote(repository, name, version.version)
+            with told(repository, name, why):
+                version = _registered(repository, contract, why)
+            with told(repository, name, why, version.version):
+                with step(f"{name}: starting version {version.version}, asking it, switching"):
+                    service = local.switch(repository, version, contract.example_row(), policy)
+                promote(repository, name, version.version, why)
             local.told(repository, name)
         return Deployed(name, service.version, front.address(repository, name, policy.local))
+
+
+def _registered(repository: Repository, contract: ModelContract, why: Why) -> Version:
+    """The candidate as a registered version, if the gate passes it."""
+    name = contract.name
+    found = _require_pass(repository, name)
+    with step(f"{name}: packaging"):
+        packaged = package(repository, name)
+    with step(f"{name}: registering in MLflow"):
+        lineage = _lineage(repository, packaged, found)
+        version = register(
+            repository, name, lineage, why, measured(found.contract, found.evaluation)
+        )
+        for waiver in waivers(found.verdict, version.version, why.actor):
+            tell(repository, waiver)
+        stage(repository, name, version.version, why)
+    return version
 
 
 def _live_candidate(
@@ -90,29 +105,32 @@ def _live_candidate(
     return service
 
 
-def _require_pass(repository: Repository, name: str) -> Evaluated:
+def _require_pass(repository: Repository, name: str) -> Judgement:
+    found = judgement(repository, name)
+    if found.verdict.verdict != "pass":
+        raise RefusedError(
+            found, f"Nothing was deployed; `mlops report {name}` shows the whole verdict."
+        )
+    return found
+
+
+def _lineage(repository: Repository, packaged: Packaged, found: Judgement) -> Lineage:
     from ci.evaluate.short import in_short
 
-    found = judgement(repository, name)
-    failed = found.verdict.failed()
-    if failed:
-        raise MlopsError(
-            "refused",
-            f"The gate refused {name}: {failed[0].rule}: {failed[0].detail} "
-            f"Nothing was deployed; `mlops report {name}` shows the whole verdict.",
-        )
-    return in_short(found.contract, found.evaluation)
-
-
-def _wanted(packaged: Packaged, evaluated: Evaluated) -> Version:
     candidate = packaged.candidate
-    return Version(
-        model=candidate.model,
+    commit = candidate.git_commit
+    return Lineage(
         version=0,
-        fingerprint=candidate.fingerprint,
         run_id=candidate.run_id,
+        source_run_id=candidate.run_id,
+        fingerprint=candidate.fingerprint,
+        source=candidate.fingerprint,
         bento=packaged.bento,
         digest=packaged.digest,
-        git_commit=candidate.git_commit,
-        evaluation=evaluated.model_dump(mode="json"),
+        commit=commit,
+        committed_at=commit_time(repository.root, commit) if commit else None,
+        trained_at=candidate.trained_at,
+        verdict=verdict_line(found.verdict),
+        data=candidate.data,
+        evaluation=in_short(found.contract, found.evaluation),
     )

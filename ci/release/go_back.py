@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ci.assets.bentos import has_asset
 from ci.errors import MlopsError
+from ci.registry.change import Pointed, Why, declare, follow, moved, pointed, tell
 from ci.registry.store import has_server
 from ci.release.due import own_digest
-from ci.release.publish import move_aliases
 from ci.report.markdown import plain
 from ci.state.branch import StateBranch
 from ci.state.local import registry_of
@@ -76,7 +76,7 @@ def go_back(
     """
     own = own_digest(repository, model) if model in repository.model_names() else GONE
 
-    def change(state: Path) -> WentBack:
+    def change(state: Path) -> tuple[WentBack, Pointed]:
         left = released(state, model)
         if left is None:
             raise MlopsError(
@@ -99,16 +99,20 @@ def go_back(
             by=by,
             at=at,
         )
-        put_in_production(state, now)
+        why = Why(reason, by, github.context.run_url)
+        with registry_of(state) as registry:
+            declare(registry, moved("rolled_back", model, now.version, why))
+            tell(registry, moved("pinned", model, now.version, why))
+            to = pointed(registry, model)
+            if not has_server():
+                follow(registry, model)
+        put_in_production(state, now.model_copy(update={"events_head": to.head}))
         write_pin(state, pin)
-        if not has_server():
-            with registry_of(state) as registry:
-                move_aliases(registry, now)
-        return WentBack(left, now, pin)
+        return WentBack(left, now, pin), to
 
-    done = StateBranch(repository.root).update(f"Roll back {model}: {reason[:60]}", change)
+    done, to = StateBranch(repository.root).update(f"Roll back {model}: {reason[:60]}", change)
     if has_server():
-        move_aliases(repository, done.now)
+        follow(repository, model, to)
     return done
 
 

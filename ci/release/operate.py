@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ci.busy import only_one
 from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
+from ci.events.actor import whoever
+from ci.events.event import Draft
+from ci.events.log import own_log
 from ci.registry.champion import servable
-from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias, promote
+from ci.registry.change import Why, finish, promote, roll_back
+from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias
+from ci.release.deploy import NO_REASON
+from ci.release.tell import tell_or_say, told
 from ci.state.local import state_folder
 from ci.state.records import all_released
 from ci.targets import front, launch, local
@@ -77,7 +84,7 @@ def _shown(repository: Repository, service: Service, policy: LocalTarget) -> Sta
     return Status(service.model, local.ENVIRONMENT, service.version, url, state, service.since)
 
 
-def rollback(repository: Repository, name: str) -> RolledBack:
+def rollback(repository: Repository, name: str, reason: str = NO_REASON) -> RolledBack:
     """Serve the previous version again, without building or training, and swap the aliases.
 
     Where it is kept warm, callers reach it before MLflow is asked anything.
@@ -86,19 +93,35 @@ def rollback(repository: Repository, name: str) -> RolledBack:
         MlopsError: ``unknown_model``, ``not_deployed``, ``no_previous``, or what the target says.
     """
     repository.model_dir(name)
-    policy = load_policy(repository, DeploymentPolicy)
+    policy, why = load_policy(repository, DeploymentPolicy), Why(reason)
     with only_one(repository, "deploy", name):
-        _tell(repository, name)
+        own_log(repository).require_whole()
         live, warm = local.recorded(repository, name), local.warm(repository, name)
         if live and warm:
-            local.take_over(repository, warm, policy.local)
-            say(f"{name}: version {warm.version} answers again.")
-            _tell(repository, name)
-            return RolledBack(name, live.version, warm.version)
-        return _roll_back_cold(repository, name, policy)
+            return _go_back_to_warm(repository, live, warm, policy.local, why)
+        _finish(repository, name)
+        return _roll_back_cold(repository, name, policy, why)
 
 
-def _roll_back_cold(repository: Repository, name: str, policy: DeploymentPolicy) -> RolledBack:
+def _go_back_to_warm(
+    repository: Repository, live: Service, warm: Service, policy: LocalTarget, why: Why
+) -> RolledBack:
+    name, begin = live.model, time.monotonic()
+    _tell_cut_off(repository, name)
+    with told(repository, name, why, warm.version):
+        local.take_over(repository, warm, policy)
+    seconds = time.monotonic() - begin
+    say(f"{name}: version {warm.version} answers again.")
+    finish(repository, name)
+    roll_back(repository, name, warm.version, why, seconds)
+    local.told(repository, name)
+    return RolledBack(name, live.version, warm.version)
+
+
+def _roll_back_cold(
+    repository: Repository, name: str, policy: DeploymentPolicy, why: Why
+) -> RolledBack:
+    begin = time.monotonic()
     live = by_alias(repository, name, PRODUCTION)
     if live is None:
         raise not_deployed(name)
@@ -110,18 +133,27 @@ def _roll_back_cold(repository: Repository, name: str, policy: DeploymentPolicy)
             f"`mlops stop {name}` takes it out of service.",
         )
     contract = servable(repository, previous).contract
-    with step(f"{name}: going back from version {live.version} to {previous.version}"):
+    with (
+        told(repository, name, why, previous.version),
+        step(f"{name}: going back from version {live.version} to {previous.version}"),
+    ):
         local.resume(repository, previous, contract.example_row(), policy)
-    promote(repository, name, previous.version)
+    roll_back(repository, name, previous.version, why, time.monotonic() - begin)
     local.told(repository, name)
     return RolledBack(name, live.version, previous.version)
 
 
-def _tell(repository: Repository, name: str) -> None:
-    """Have MLflow say what is live, where a command was cut off before it did, or could not yet."""
+def _finish(repository: Repository, name: str) -> None:
+    """Bring the registry in step with the events, and these with what callers reach."""
+    finish(repository, name)
+    _tell_cut_off(repository, name)
+
+
+def _tell_cut_off(repository: Repository, name: str) -> None:
+    """Have the registry say what is live, where a command was cut off before it did."""
     version = local.untold(repository, name)
     if version is not None:
-        promote(repository, name, version)
+        promote(repository, name, version, Why("finished what was cut off"))
         local.told(repository, name)
 
 
@@ -165,7 +197,7 @@ def _start(repository: Repository, name: str) -> Started | None:
     """The service that was started, or None where it runs already."""
     policy = load_policy(repository, DeploymentPolicy)
     with only_one(repository, "deploy", name):
-        _tell(repository, name)
+        _finish(repository, name)
         version = by_alias(repository, name, PRODUCTION)
         if version is None:
             raise not_deployed(name)
@@ -177,6 +209,7 @@ def _start(repository: Repository, name: str) -> Started | None:
         local.told(repository, name)
         if service == before:
             return None
+        tell_or_say(repository, _event("started", name, service.version, "mlops start"))
         return Started(name, version.version, front.address(repository, name, policy.local))
 
 
@@ -185,7 +218,7 @@ def _running(repository: Repository, name: str, policy: LocalTarget) -> Service 
     return service if service and local.state(repository, service, policy) == "running" else None
 
 
-def stop(repository: Repository, name: str | None) -> list[str]:
+def stop(repository: Repository, name: str | None, reason: str = NO_REASON) -> list[str]:
     """End the service of ``name``, or every one; returns the models whose service was ended.
 
     Raises:
@@ -194,12 +227,24 @@ def stop(repository: Repository, name: str | None) -> list[str]:
     known = local.known_models(repository)
     if name is not None and name not in known:
         repository.model_dir(name)
-    return [each for each in ([name] if name else known) if _stop(repository, each)]
+    return [each for each in ([name] if name else known) if _stop(repository, each, reason)]
 
 
-def _stop(repository: Repository, name: str) -> bool:
+def _stop(repository: Repository, name: str, reason: str) -> bool:
     with only_one(repository, "deploy", name):
-        return local.stop(repository, name)
+        service = local.recorded(repository, name)
+        if not local.stop(repository, name):
+            return False
+        tell_or_say(
+            repository, _event("stopped", name, service.version if service else None, reason)
+        )
+        return True
+
+
+def _event(
+    kind: Literal["started", "stopped"], name: str, version: int | None, reason: str
+) -> Draft:
+    return Draft(kind=kind, model=name, actor=whoever(), reason=reason, version=version)
 
 
 def not_deployed(name: str) -> MlopsError:

@@ -17,13 +17,26 @@ from ci.assets.bentos import asset_name, is_whole, tag_name
 from ci.assets.data import DataStore
 from ci.console import step
 from ci.errors import MlopsError
+from ci.events.event import Lineage
 from ci.files import write_json
 from ci.github import releases
 from ci.package.archive import unpack
+from ci.registry.change import (
+    Pointed,
+    Why,
+    declare,
+    follow,
+    moved,
+    pointed,
+    register,
+    tell,
+)
+from ci.registry.lineage import tags_of
 from ci.registry.runs import log_run
 from ci.registry.store import has_server
-from ci.registry.versions import STAGING, Version, by_digest, promote, register, set_alias
+from ci.registry.versions import by_digest
 from ci.release.due import holds
+from ci.release.judged import verdict_line, waivers
 from ci.release.notes import notes
 from ci.release.staged import BENTO, OBJECTS, Staged
 from ci.state.branch import StateBranch
@@ -64,30 +77,49 @@ def publish(
         files = {path.name: path for path in sorted((folder / OBJECTS).glob("*"))}
         DataStore(github).store(files, staged.commit)
 
-    def change(state: Path) -> Release:
+    def change(state: Path) -> tuple[Release, Pointed | None]:
         done = released(state, staged.model)
         if done and _is_of_this_run(done, staged, github):
-            return done
+            return done, None
         _require_current(repository, state, staged, request)
         with registry_of(state) as registry:
-            live = released(state, staged.model)
-            if has_server() and live:  # put right what a cut-off after an earlier push left undone
-                move_aliases(registry, live)
+            if has_server():  # put right what a cut-off after an earlier push left undone
+                follow(registry, staged.model)
             release = _registered(registry, github, staged, approval)
+            _tell(registry, state, staged, release)
+            to = pointed(registry, staged.model)
+            release = release.model_copy(update={"events_head": to.head})
             _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
             if not has_server():
-                move_aliases(registry, release)
+                follow(registry, staged.model)
         put_in_production(state, release)
         lift_pin(state, staged.model)
-        return release
+        return release, to
 
     with step(f"{staged.model}: registering and releasing"):
         message = f"Release {staged.model} from {staged.commit[:10]}"
-        release = StateBranch(repository.root).update(message, change)
-        if has_server():  # a server can't be moved with the push, so it is moved after it
-            move_aliases(repository, release)
+        release, to = StateBranch(repository.root).update(message, change)
+        if has_server() and to:  # a server can't be moved with the push, so it is moved after it
+            follow(repository, release.model, to)
         url = show(github, release, notes(release, staged, approval, github))
     return Released(release, url)
+
+
+def _tell(registry: Repository, state: Path, staged: Staged, release: Release) -> None:
+    """The events of a version that comes to production."""
+    name, why = release.model, _why(release)
+    for waiver in waivers(staged.verdict, release.version, why.actor, why.workflow_run):
+        tell(registry, waiver)
+    declare(registry, moved("staged", name, release.version, why))
+    declare(registry, moved("promoted", name, release.version, why))
+    if pin(state, name):
+        tell(registry, moved("unpinned", name, release.version, why))
+
+
+def _why(release: Release) -> Why:
+    number = f" in #{release.pull}" if release.pull else ""
+    reason = f"main has it since {release.commit[:10]}{number}; it was {release.candidate}"
+    return Why(reason, workflow_run=release.workflow_run)
 
 
 def _is_of_this_run(done: Release, staged: Staged, github: GitHub) -> bool:
@@ -134,29 +166,35 @@ def _require_current(repository: Repository, state: Path, staged: Staged, reques
         )
 
 
-def move_aliases(registry: Repository, release: Release) -> None:
-    """Point MLflow's aliases at what is in production according to the state."""
-    set_alias(registry, release.model, STAGING, release.version)
-    promote(registry, release.model, release.version)
-
-
 def _registered(
     registry: Repository, github: GitHub, staged: Staged, approval: Approval
 ) -> Release:
     """The version of the staged candidate, registered unless its Bento was before."""
-    lineage = {
-        "source_run_id": staged.trained.run_id,
-        "verdict": staged.verdict.verdict,
-        "source": staged.source,
-        "approvers": ", ".join(approval.approvers) or "nobody",
-        "pull": str(staged.pull or "none"),
-        "workflow_run": github.context.run_url,
-    }
-    known = by_digest(registry, staged.model, staged.digest)
-    if known is None:
+    lineage = Lineage(
+        version=0,
+        run_id="",
+        source_run_id=staged.trained.run_id,
+        fingerprint=staged.trained.fingerprint,
+        source=staged.source,
+        bento=staged.bento,
+        digest=staged.digest,
+        commit=staged.commit,
+        committed_at=staged.committed_at,
+        trained_at=staged.trained.trained_at,
+        pull=staged.pull,
+        approvers=approval.approvers,
+        verdict=verdict_line(staged.verdict),
+        candidate=staged.candidate,
+        data=staged.data,
+        evaluation=staged.evaluation,
+        workflow_run=github.context.run_url,
+    )
+    if by_digest(registry, staged.model, staged.digest) is None:
         candidate = staged.trained.candidate()
-        run_id = log_run(registry, candidate, dict(staged.determinants), lineage)
-        known = register(registry, _wanted(staged, run_id), lineage)
+        run = log_run(registry, candidate, dict(staged.determinants), tags_of(lineage))
+        lineage = lineage.model_copy(update={"run_id": run})
+    why = Why("a candidate that passed the gate", workflow_run=github.context.run_url)
+    known = register(registry, staged.model, lineage, why, staged.measured)
     return Release(
         model=staged.model,
         version=known.version,
@@ -177,19 +215,6 @@ def _registered(
         workflow_run=github.context.run_url,
         data=staged.data,
         evaluation=staged.evaluation,
-    )
-
-
-def _wanted(staged: Staged, run_id: str) -> Version:
-    return Version(
-        model=staged.model,
-        version=0,
-        fingerprint=staged.trained.fingerprint,
-        run_id=run_id,
-        bento=staged.bento,
-        digest=staged.digest,
-        git_commit=staged.commit,
-        evaluation=staged.evaluation.model_dump(mode="json"),
     )
 
 

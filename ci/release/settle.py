@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ci.events.log import released_log
 from ci.fingerprint import fingerprint
 from ci.github import releases
 from ci.github.kept import close, keep_open, kept_issues
+from ci.registry.change import Why, moved
 from ci.release.notes import how_to_serve
+from ci.release.tell import tell_failures
 from ci.report.markdown import plain, table
 from ci.state.branch import StateBranch
 from ci.state.local import fetch, state_folder
@@ -65,7 +68,7 @@ def settle(
     found = _outcome(plan, state, told)
     _tell(github, plan, found)  # first: whatever fails below, people know
     _show_drafts(github, state)
-    _write(repository, plan, found, request)
+    _write(repository, plan, found, told, request, github.context.run_url)
     return found
 
 
@@ -95,7 +98,14 @@ def _show_drafts(github: GitHub, state: Path) -> None:
             releases.publish(github, made, commit, made["body"] or "")
 
 
-def _write(repository: Repository, plan: Plan, found: Settled, request: Request) -> None:
+def _write(
+    repository: Repository,
+    plan: Plan,
+    found: Settled,
+    told: Mapping[str, Failed],
+    request: Request,
+    run: str,
+) -> None:
     def change(state: Path) -> None:
         last = deployed(state)
         before = (last.commit if last else None) or request.before or plan.commit
@@ -105,21 +115,25 @@ def _write(repository: Repository, plan: Plan, found: Settled, request: Request)
                 owed.setdefault(model.model, before)
             else:
                 owed.pop(model.model, None)
-        _lift_pins(repository, state)
+        _lift_pins(repository, state, run)
+        tell_failures(released_log(state), plan, found, told, run)
+        head = released_log(state).head()
         at = datetime.now(UTC).isoformat(timespec="seconds")
         commit = last.commit if last and plan.outdated else plan.commit
-        write_deployed(state, Deployed(commit=commit, at=at, owed=owed))
+        write_deployed(state, Deployed(commit=commit, at=at, owed=owed, events_head=head))
 
     StateBranch(repository.root).update(f"Deployed {plan.commit[:10]}", change)
 
 
-def _lift_pins(repository: Repository, state: Path) -> None:
+def _lift_pins(repository: Repository, state: Path, run: str) -> None:
     """A pin is spent once main asks for the very version that it holds production at."""
     for live in all_released(state):
         pinned = pin(state, live.model)
         there = live.model in repository.model_names()
         if pinned and there and live.source == fingerprint(repository, live.model):
             lift_pin(state, live.model)
+            why = Why("main asks for the pinned version again", workflow_run=run)
+            released_log(state).append(moved("unpinned", live.model, live.version, why))
 
 
 def _tell(github: GitHub, plan: Plan, found: Settled) -> None:

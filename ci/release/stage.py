@@ -16,11 +16,12 @@ from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.fingerprint import inputs
-from ci.git import git
+from ci.git import commit_time, git
 from ci.handover.manifest import Trained
 from ci.package.archive import pack
 from ci.release.approvals import approval_of
 from ci.release.changes import change_of
+from ci.release.judged import RefusedError, measured
 from ci.release.obtain import Origin, obtain
 from ci.release.staged import BENTO, OBJECTS, Staged, write_staged
 from ci.state.local import state_folder
@@ -96,12 +97,11 @@ def _passed(repository: Repository, name: str) -> Judgement:
     from ci.gate import judgement
 
     found = judgement(repository, name)
-    failed = found.verdict.failed()
-    if failed:
-        raise MlopsError(
-            "refused",
-            f"The gate refused {name}: {failed[0].rule}: {failed[0].detail} What is released "
-            "stays as it is; mend the model, or revert the change, in a pull request.",
+    if found.verdict.failed():
+        raise RefusedError(
+            found,
+            "What is released stays as it is; mend the model, or revert the change, in a pull "
+            "request.",
         )
     return found
 
@@ -137,9 +137,10 @@ def _record(
     from ci.evaluate.short import in_short
 
     champion = judgement.champion
+    commit = git(repository.root, "rev-parse", "HEAD").strip()
     return Staged(
         model=order.model,
-        commit=git(repository.root, "rev-parse", "HEAD").strip(),
+        commit=commit,
         source=order.source,
         bento=packaged.bento,
         digest=packaged.digest,
@@ -155,4 +156,6 @@ def _record(
         pull=origin.pull,
         median_seconds=rehearsed.median_seconds,
         slowest_seconds=rehearsed.slowest_seconds,
+        committed_at=commit_time(repository.root, commit),
+        measured=measured(judgement.contract, judgement.evaluation),
     )

@@ -8,8 +8,10 @@ from ci.contract.base import Contract, Name
 from ci.contract.evaluated import Evaluated  # noqa: TC001
 from ci.contract.verdict import Verdict  # noqa: TC001 (pydantic reads these at run time)
 from ci.errors import MlopsError
+from ci.events.event import Measured  # noqa: TC001
 from ci.files import read_json, write_json
 from ci.handover.manifest import Commit, Digests, Fingerprint, Sha256, Trained  # noqa: TC001
+from ci.release.judged import RefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,7 @@ class Staged(Contract):
     ``source`` is the fingerprint of main's checkout; ``determinants`` are all digests that the
     candidate follows from; ``data`` is DVC's digest of each file of its datasets; ``why`` says
     why the reviewed candidate was not taken, where it was not. The seconds are of single rows.
+    ``committed_at`` is when main got ``commit``, ``measured`` how the candidate did.
     """
 
     model: Name
@@ -44,14 +47,22 @@ class Staged(Contract):
     pull: int | None
     median_seconds: float
     slowest_seconds: float
+    committed_at: str | None = None
+    measured: Measured | None = None
 
 
 class Failed(Contract):
-    """Why a model got no further: the error's code and sentence."""
+    """Why a model got no further: the error's code and sentence.
+
+    Where the gate refused it: which candidate by which rule, and how that did.
+    """
 
     model: Name
     code: str
     message: str
+    candidate: str | None = None
+    rule: str | None = None
+    measured: Measured | None = None
 
 
 def write_staged(folder: Path, staged: Staged) -> None:
@@ -77,7 +88,10 @@ def read_staged(folder: Path) -> Staged:
 def write_failed(folder: Path, model: str, error: MlopsError) -> None:
     """Write down in ``folder`` why a model got no further."""
     failed = Failed(model=model, code=error.code, message=error.message)
-    write_json(folder / f"{model}.json", failed.model_dump())
+    if isinstance(error, RefusedError):
+        more = {"candidate": error.candidate, "rule": error.rule.rule, "measured": error.measured}
+        failed = failed.model_copy(update=more)
+    write_json(folder / f"{model}.json", failed.model_dump(mode="json"))
 
 
 def read_failures(folder: Path) -> dict[str, Failed]:

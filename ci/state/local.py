@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.files import file_digest, read_json, write_json
+from ci.console import say
+from ci.events.heads import remember, seen
+from ci.events.log import own_log, released_log
+from ci.events.verify import verify
+from ci.files import file_digest, write_json
 from ci.registry.store import has_server
+from ci.registry.take_over import MARK, is_fetched, take_over
 from ci.repository import Repository
 from ci.state.branch import StateBranch
+from ci.state.records import all_released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ci.events.heads import Head
 
 REGISTRY = "mlflow.db"
 
@@ -32,13 +41,27 @@ def fetch(repository: Repository) -> str | None:
     """
     target = state_folder(repository)
     repository.state_dir.mkdir(parents=True, exist_ok=True)
+    before = seen(repository.state_dir)
     with tempfile.TemporaryDirectory(dir=repository.state_dir, prefix="state-") as directory:
         fresh, old = Path(directory, "fresh"), Path(directory, "old")
         commit = StateBranch(repository.root).checkout(fresh)
         if target.exists():
             target.rename(old)
         fresh.rename(target)
+    _compare(repository, before)
     return commit
+
+
+def _compare(repository: Repository, before: Head | None) -> None:
+    """Say if the events of the branch are no longer those that were fetched before."""
+    found = verify(released_log(state_folder(repository)), [before] if before else [])
+    if found.findings:
+        say(
+            f"The events on mlops-state are not what they were: {found.findings[0].problem}; "
+            "type: mlops audit verify"
+        )
+    elif found.head:
+        remember(repository.state_dir, found.head)
 
 
 def take_registry(repository: Repository) -> bool:
@@ -48,10 +71,10 @@ def take_registry(repository: Repository) -> bool:
     ``MLFLOW_TRACKING_URI`` names a server, there is nothing to take.
     """
     source = state_folder(repository) / REGISTRY
-    own, mark = repository.state_dir / REGISTRY, repository.state_dir / "registry.json"
+    own, mark = repository.state_dir / REGISTRY, repository.state_dir / MARK
     if has_server() or not source.is_file():
         return True
-    if own.exists() and (read_json(mark) or {}).get("sha256") != file_digest(own):
+    if own.exists() and not is_fetched(repository):
         return False
     copy_database(source, own)
     write_json(mark, {"sha256": file_digest(own)})
@@ -71,9 +94,10 @@ def copy_database(source: Path, target: Path) -> None:
 
 @contextmanager
 def registry_of(state: Path) -> Iterator[Repository]:
-    """A place from which the registry functions see the registry in the folder ``state``.
+    """A place from which the registry functions see registry and events in the folder ``state``.
 
-    What they do to it is put back at the end, if nothing failed. MLflow keeps files open for as
+    A registry that is older than its events is taken over into these first.
+    What is done to them is put back at the end, if nothing failed. MLflow keeps files open for as
     long as the process lives, so that each time has a place of its own.
     """
     with tempfile.TemporaryDirectory(prefix="mlops-registry-") as directory:
@@ -81,6 +105,13 @@ def registry_of(state: Path) -> Iterator[Repository]:
         own = place.state_dir / REGISTRY
         if not has_server():
             copy_database(state / REGISTRY, own)
+        events, copied = own_log(place).path, released_log(state).path
+        if copied.exists():
+            events.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(copied, events)
+        take_over(place, {each.model: each.released_at for each in all_released(state)})
         yield place
         if not has_server():
             copy_database(own, state / REGISTRY)
+        if events.exists():
+            shutil.copyfile(events, copied)

@@ -1,7 +1,8 @@
 """What the state branch holds: releases, pins, and how far main has been deployed.
 
 `released/MODEL.json` is what is in production, `versions/MODEL/N.json` every version that ever
-was, `pins/MODEL.json` a version that deployments must not pass, `deployed.json` the last commit.
+was, `pins/MODEL.json` a version that deployments must not pass, `deployed.json` the last commit,
+`events.jsonl` every change of all that.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Release(Contract):
     ``fingerprint`` is the candidate's; ``source`` is the fingerprint of the checkout that led to
     it, which differs where training recorded new digests of its data. ``digest`` is the Bento's
     content digest. ``data`` maps each file of a dataset to DVC's digest. ``evaluation`` is how it
-    was judged, or None where that was not kept.
+    was judged, or None where that was not kept. ``events_head`` is that of the audit events when it
+    came to production: ``sequence:hash``.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Release(Contract):
     workflow_run: str
     data: dict[str, str]
     evaluation: Evaluated | None = None
+    events_head: str | None = None
 
     def as_version(self) -> Version:
         """The same as the registry knows it."""
@@ -83,12 +86,13 @@ class Deployed(Contract):
     """The last commit of main that a deployment has dealt with.
 
     ``owed`` maps each model that was never released, though it should have been, to the commit
-    before its change.
+    before its change. ``events_head`` is that of the audit events at its end.
     """
 
     commit: str
     at: str
     owed: dict[str, str]
+    events_head: str | None = None
 
 
 def released(folder: Path, model: str) -> Release | None:
