@@ -9,6 +9,7 @@ from ci.contract.dataset import load_dataset
 from ci.contract.model import load_model_contract
 from ci.contract.policies import POLICIES
 from ci.contract.policy import load_policy
+from ci.registry.versions import is_there
 from ci.yaml_file import Problem, ProblemsError, read_yaml
 
 if TYPE_CHECKING:
@@ -43,7 +44,21 @@ def check(repository: Repository, name: str | None = None) -> list[Problem]:
     files = [f"models/{each}/model.yaml" for each in names]
     files += [f"data/{dataset}/dataset.yaml" for dataset in there]
     problems += owner_problems(repository, ["policies/promotion.yaml", *files])
+    problems += _registry(repository, name)
     return problems if name else [*problems, *codeowners_problems(repository)]
+
+
+def _registry(repository: Repository, name: str | None) -> list[Problem]:
+    """What the registry and its events do not agree on."""
+    if not is_there(repository):
+        return []  # MLflow takes seconds to be imported
+    from ci.registry.compare import disagreements
+
+    return [
+        Problem(".mlops/events.jsonl", model, text)
+        for model, text in disagreements(repository)
+        if name is None or model in ("", name)
+    ]
 
 
 def _policies(repository: Repository) -> list[Problem]:

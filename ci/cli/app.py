@@ -6,6 +6,7 @@ import typer
 
 from ci.cli import (
     access,
+    audit,
     batch,
     data,
     demo,
@@ -42,6 +43,7 @@ for room in (
     release,
     images,
     restore,
+    audit,
     batch,
     monitor,
     observe,

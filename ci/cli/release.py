@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ci.cli.options import Json, Model
+from ci.cli.options import Json, Model, Reason
 from ci.cli.output import emit, table
 
 if TYPE_CHECKING:
     from ci.images import Image
 
+NO_REASON = "none given"
 Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
 
 
@@ -55,12 +56,12 @@ def _image(image: Image) -> str:
     return f"{image.name} ({size}; {built})\n{image.id}\n{image.sbom}"
 
 
-def deploy(model: Model, json: Json = False) -> None:
+def deploy(model: Model, reason: Reason = NO_REASON, json: Json = False) -> None:
     """Register, serve and promote a trained model that the gate passes."""
     from ci.release.deploy import deploy as release
     from ci.repository import Repository
 
-    deployed = release(Repository.find(), model)
+    deployed = release(Repository.find(), model, reason)
     text = f"{deployed.model}: version {deployed.version} is live at {deployed.url}"
     emit(asdict(deployed), text, json)
 
@@ -75,12 +76,12 @@ def status(json: Json = False) -> None:
     emit(rows, text if rows else "Nothing has been deployed; type: mlops deploy MODEL", json)
 
 
-def rollback(model: Model, json: Json = False) -> None:
+def rollback(model: Model, reason: Reason = NO_REASON, json: Json = False) -> None:
     """Serve the previous version again."""
     from ci.release.operate import rollback as go_back
     from ci.repository import Repository
 
-    done = go_back(Repository.find(), model)
+    done = go_back(Repository.find(), model, reason)
     result = {"model": done.model, "from": done.from_version, "to": done.to_version}
     text = f"{done.model}: back from version {done.from_version} to {done.to_version}"
     emit(result, text, json)
@@ -100,11 +101,11 @@ def start(model: Every = None, json: Json = False) -> None:
     )
 
 
-def stop(model: Every = None, json: Json = False) -> None:
+def stop(model: Every = None, reason: Reason = NO_REASON, json: Json = False) -> None:
     """Stop the services that `deploy` or `start` started."""
     from ci.release.operate import stop as end
     from ci.repository import Repository
 
-    stopped = end(Repository.find(), model)
+    stopped = end(Repository.find(), model, reason)
     text = f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running."
     emit({"stopped": stopped}, text, json)

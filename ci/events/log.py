@@ -74,6 +74,11 @@ class Log:
         *whole, rest = text.split("\n")
         return whole, rest
 
+    def readable(self) -> list[Event]:
+        """The events that can be read by themselves, whatever the chain is like."""
+        parsed = [parse(line) for line in self.lines()[0]]
+        return [event for event in parsed if isinstance(event, Event)]
+
     def head(self) -> str | None:
         """``sequence:hash`` of the newest event, or None where there is none."""
         events = self.events()
@@ -93,7 +98,7 @@ class Log:
         Raises:
             MlopsError: as `append`.
         """
-        with self._locked():
+        with self.held():
             events = self.events()
             self._require_head(events)
             last, lines = events[-1] if events else None, []
@@ -114,6 +119,10 @@ class Log:
         except FileNotFoundError:
             return None
 
+    def forget_head(self) -> None:
+        """For a chain that begins anew."""
+        (self.folder / HEAD).unlink(missing_ok=True)
+
     def require_whole(self) -> None:
         """Find out before anything is changed whether an event can follow.
 
@@ -128,7 +137,8 @@ class Log:
             raise broken(self.path, f"event {head.partition(':')[0]} was there and is not now")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
+        """Keep others from appending meanwhile."""
         if not self.shared:
             yield
             return
@@ -148,6 +158,7 @@ class Log:
         torn = len(self.lines()[1].encode(errors="surrogateescape"))
         size = 0
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
             size = os.fstat(handle).st_size - torn
             os.ftruncate(handle, size)

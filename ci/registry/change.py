@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 
+NO_REASON = "none given"
+
+
 @dataclass(frozen=True)
 class Why:
     """Who changes something, why, and in which run of a workflow."""

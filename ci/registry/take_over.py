@@ -54,8 +54,10 @@ def take_over(
     Raises:
         MlopsError: as `Log.append`.
     """
-    there = registered(repository)
     anew = is_fetched(repository)
+    if not (anew or others) and standings(own_log(repository).events()):
+        return []  # it was done before, and to read the registry takes a while
+    there = registered(repository)
     live = {**_live(repository.state_dir), **(since or {})}
 
     def drafts(events: list[Event]) -> list[Draft]:

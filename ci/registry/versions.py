@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
     from ci.events.event import Lineage
     from ci.repository import Repository
@@ -82,7 +82,7 @@ def registered(repository: Repository, name: str | None = None) -> dict[str, Reg
         str(model.name): Registered(
             str(model.name),
             _versions(mlflow, str(model.name)),
-            {str(k): int(v) for k, v in model.aliases.items() if k in ALIASES},
+            _aliases(model),
             model.tags.get(HEAD_TAG),
         )
         for model in mlflow.search_registered_models(wanted)
@@ -106,15 +106,19 @@ def create_version(mlflow: MlflowClient, name: str, lineage: Lineage) -> ModelVe
 def point(repository: Repository, name: str, aliases: Mapping[str, int], head: str | None) -> None:
     """Make the aliases of ``name`` those that are given, and note the head of the events."""
     mlflow = client(repository)
-    there = registered(repository, name).get(name)
-    now = there.aliases if there else {}
+    there = mlflow.get_registered_model(name)
+    now = _aliases(there)
     for alias, version in aliases.items():
         if now.get(alias) != version:
             mlflow.set_registered_model_alias(name, alias, str(version))
     for alias in now.keys() - aliases.keys():
         mlflow.delete_registered_model_alias(name, alias)
-    if head and there and there.head != head:
+    if head and there.tags.get(HEAD_TAG) != head:
         mlflow.set_registered_model_tag(name, HEAD_TAG, head)
+
+
+def _aliases(model: RegisteredModel) -> dict[str, int]:
+    return {str(key): int(number) for key, number in model.aliases.items() if key in ALIASES}
 
 
 def _versions(mlflow: MlflowClient, name: str) -> dict[int, Lineage]:

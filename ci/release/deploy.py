@@ -14,7 +14,7 @@ from ci.events.event import Lineage
 from ci.gate import judgement
 from ci.git import commit_time
 from ci.package import package
-from ci.registry.change import Why, finish, promote, register, stage, tell
+from ci.registry.change import NO_REASON, Why, finish, promote, register, stage, tell
 from ci.registry.versions import PRODUCTION, by_alias
 from ci.release.judged import RefusedError, measured, verdict_line, waivers
 from ci.release.tell import told
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ci.registry.versions import Version
     from ci.repository import Repository
     from ci.targets.services import Service
-
-NO_REASON = "none given"
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import own_log
 from ci.registry.champion import servable
-from ci.registry.change import Why, finish, promote, roll_back
+from ci.registry.change import NO_REASON, Why, finish, promote, roll_back
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias
-from ci.release.deploy import NO_REASON
 from ci.release.tell import tell_or_say, told
 from ci.state.local import state_folder
 from ci.state.records import all_released

@@ -109,6 +109,7 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     deployed = hold("deploy", name)
     hold("status")
     hold("rollback", name)
+    hold_audit(root, folder, hold)
     given = folder / "evaluation" / "holdout.csv"
     table = given.read_text().replace("units", "sold")
     (tmp_path / "in.csv").write_text(table)
@@ -136,6 +137,22 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     contract.write_text(contract.read_text().replace("task: regression", "task: guessing"))
     hold("check", code=1)
     assert seen == set(ANSWERS)
+
+
+def hold_audit(root: Path, folder: Path, hold: Callable[..., None]) -> None:
+    """What the events tell, after a release, a rollback and a refusal."""
+    name = folder.name
+    set_shrinkage(folder, 0.9)
+    result(root, "train", name)
+    assert mlops(root, "deploy", name, "--json").error == "refused"
+    for command in ("value", "registry rebuild"):
+        hold(command)
+    hold("history", name)
+    events = root / ".mlops" / "events.jsonl"
+    events.write_text(events.read_text().replace("registered", "Registered", 1))
+    hold("audit verify", code=1)
+    hold("audit begin-again", "--reason", "a test")
+    result(root, "audit", "verify")
 
 
 def test_the_comparison_finds_what_is_missing_and_what_is_more() -> None:

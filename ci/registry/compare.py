@@ -1,0 +1,120 @@
+"""Where the registry, its events and what runs do not say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.errors import MlopsError
+from ci.events.log import head_of, own_log, released_log
+from ci.events.standing import PRODUCTION, Standing, standings
+from ci.files import read_json
+from ci.registry.store import has_server
+from ci.registry.take_over import governing_log, is_fetched
+from ci.registry.versions import is_there, registered
+
+if TYPE_CHECKING:
+    from ci.events.event import Lineage
+    from ci.registry.versions import Registered
+    from ci.repository import Repository
+
+CHECKED = ("fingerprint", "bento", "digest", "commit", "run_id", "data", "approvers", "pull")
+AGAIN = "type: mlops registry rebuild"
+
+
+def disagreements(repository: Repository) -> list[tuple[str, str]]:
+    """(model, sentence) for each place where the registry is not what its events make of it.
+
+    A server is not looked at: others change it, and their events are elsewhere. A model without
+    events is one that was registered before there were any.
+    """
+    if has_server() or not is_there(repository):
+        return []
+    log = governing_log(repository)
+    try:
+        log.require_whole()
+    except MlopsError as error:
+        return [("", error.message)]
+    known, there = standings(log.events()), registered(repository)
+    found = [
+        (name, problem)
+        for name in sorted(known.keys() | there.keys())
+        for problem in _model(known.get(name), there.get(name), is_fetched(repository))
+    ]
+    heads = _heads(repository)
+    found += [(name, text) for name in there if (text := _head(there[name], heads))]
+    return found + _running(repository)
+
+
+def _heads(repository: Repository) -> set[str]:
+    """Every head that a chain of this checkout ever had, as far as it can be read."""
+    logs = own_log(repository), released_log(repository.state_dir / "state")
+    return {head_of(event) for log in logs for event in log.readable()}
+
+
+def _model(standing: Standing | None, there: Registered | None, fetched: bool) -> list[str]:
+    if standing is None:
+        return (
+            ["it is in the registry of mlops-state, and no event tells of it."] if fetched else []
+        )
+    if there is None:
+        return [f"the events tell of it, and the registry does not have it; {AGAIN}"]
+    return [*_versions(standing, there), *_aliases(standing, there)]
+
+
+def _versions(standing: Standing, there: Registered) -> list[str]:
+    found = []
+    for number in sorted(standing.versions.keys() | there.versions.keys()):
+        told, kept = standing.versions.get(number), there.versions.get(number)
+        if told is None:
+            found.append(
+                f"version {number} is in the registry, and no event tells of it: a deployment was "
+                "cut off, or somebody registered it by hand; deploy it again, or "
+                f"{AGAIN}"
+            )
+        elif kept is None:
+            found.append(f"the events tell of version {number}, and it is not registered; {AGAIN}")
+        elif differing := _differing(told, kept):
+            found.append(f"version {number} has another {differing} than its event tells; {AGAIN}")
+    return found
+
+
+def _differing(told: Lineage, kept: Lineage) -> str:
+    return ", ".join(key for key in CHECKED if getattr(told, key) != getattr(kept, key))
+
+
+def _aliases(standing: Standing, there: Registered) -> list[str]:
+    return [
+        f"the alias {alias} is at {_named(there.aliases.get(alias))}, and by the events at "
+        f"{_named(standing.aliases.get(alias))}; the next deployment puts it right, or {AGAIN}"
+        for alias in sorted(standing.aliases.keys() | there.aliases.keys())
+        if standing.aliases.get(alias) != there.aliases.get(alias)
+    ]
+
+
+def _named(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"
+
+
+def _head(there: Registered, heads: set[str]) -> str | None:
+    """The registry remembers the head of its events, which so can't be cut off unseen."""
+    if there.head is None or there.head in heads:
+        return None
+    return (
+        f"the registry remembers event {there.head.partition(':')[0]}, which is not among the "
+        "events; type: mlops audit verify"
+    )
+
+
+def _running(repository: Repository) -> list[tuple[str, str]]:
+    """Services of this machine that are not what its own events have in production."""
+    found = []
+    for name, standing in standings(own_log(repository).events()).items():
+        record = read_json(repository.state_dir / "live" / f"{name}.json") or {}
+        told = standing.aliases.get(PRODUCTION)
+        if record and told is not None and record.get("version") != told:
+            text = (
+                f"version {record.get('version')} was started last, and by the events version "
+                f"{told} is in production: a command was cut off; type it again."
+            )
+            found.append((name, text))
+    return found
