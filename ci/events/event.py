@@ -26,6 +26,7 @@ Kind = Literal[
     "failed",
     "refused",
     "waived",
+    "counted",
 ]
 
 
@@ -83,7 +84,7 @@ class Draft(Record):
 
     Attributes:
         kind: what happened.
-        model: the model that it happened to.
+        model: the model that it happened to; empty for what a run of a workflow took.
         actor: who did it.
         reason: why, in words.
         version: the version that it is about.

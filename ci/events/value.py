@@ -85,7 +85,7 @@ def value(repository: Repository) -> Value:
 
 def count(place: PlaceName | None, events: Sequence[Event]) -> Value:
     """The figures of ``events``."""
-    models = sorted({event.model for event in events})
+    models = sorted({event.model for event in events if event.model})
     every = [
         period
         for model in models

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from ci.busy import in_turn
 from ci.console import step
 from ci.errors import MlopsError
-from ci.events.log import clock, head_of
+from ci.events.log import broken, clock, head_of
+from ci.events.places import places
 from ci.events.standing import standings
+from ci.events.verify import verify
 from ci.files import file_digest, write_json
 from ci.registry.store import client, has_server
 from ci.registry.take_over import MARK, governing_log, is_fetched
@@ -39,8 +41,8 @@ class Rebuilt:
     kept: Path | None
 
 
-def rebuild(repository: Repository, log: Log | None = None) -> Rebuilt:
-    """Replace the registry of this checkout by what ``log`` (else the one it follows from) tells.
+def rebuild(repository: Repository) -> Rebuilt:
+    """Replace the registry of this checkout by what the events tell that it follows from.
 
     Runs are not in the events: the old file, which is kept, has their parameters and metrics.
 
@@ -54,8 +56,8 @@ def rebuild(repository: Repository, log: Log | None = None) -> Rebuilt:
             "MLFLOW_TRACKING_URI names a server, whose database is not ours to replace; unset it "
             "to rebuild the registry of this checkout.",
         )
-    log = log or governing_log(repository)
-    log.require_whole()
+    log = governing_log(repository)
+    _require_whole(repository, log)
     events = log.events()
     found = standings(events)
     if not found:
@@ -78,6 +80,14 @@ def rebuild(repository: Repository, log: Log | None = None) -> Rebuilt:
             own = repository.state_dir / DATABASE
             write_json(repository.state_dir / MARK, {"sha256": file_digest(own)})
     return Rebuilt({name: len(standing.versions) for name, standing in found.items()}, kept)
+
+
+def _require_whole(repository: Repository, log: Log) -> None:
+    """Every event is there that any record names."""
+    heads = [head for place in places(repository) if place.log == log for head in place.heads]
+    found = verify(log, heads).findings
+    if found:
+        raise broken(log.path, found[0].problem)
 
 
 def _write(place: Repository, name: str, standing: Standing, head: str) -> None:

@@ -12,7 +12,7 @@ from ci.github import releases
 from ci.github.kept import close, keep_open, kept_issues
 from ci.registry.change import Why, moved
 from ci.release.notes import how_to_serve
-from ci.release.tell import tell_failures
+from ci.release.tell import failures, minutes, tell_new
 from ci.report.markdown import plain, table
 from ci.state.branch import StateBranch
 from ci.state.local import fetch, state_folder
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ci.events.event import Draft
     from ci.github.client import GitHub
     from ci.release.due import Request
     from ci.release.plan import Plan
@@ -68,7 +69,8 @@ def settle(
     found = _outcome(plan, state, told)
     _tell(github, plan, found)  # first: whatever fails below, people know
     _show_drafts(github, state)
-    _write(repository, plan, found, told, request, github.context.run_url)
+    events = [*failures(plan, found, told, github.context.run_url), *minutes(github)]
+    _write(repository, plan, found, request, events)
     return found
 
 
@@ -102,9 +104,8 @@ def _write(
     repository: Repository,
     plan: Plan,
     found: Settled,
-    told: Mapping[str, Failed],
     request: Request,
-    run: str,
+    events: list[Draft],
 ) -> None:
     def change(state: Path) -> None:
         last = deployed(state)
@@ -115,8 +116,8 @@ def _write(
                 owed.setdefault(model.model, before)
             else:
                 owed.pop(model.model, None)
-        _lift_pins(repository, state, run)
-        tell_failures(released_log(state), plan, found, told, run)
+        _lift_pins(repository, state)
+        tell_new(released_log(state), events)
         head = released_log(state).head()
         at = datetime.now(UTC).isoformat(timespec="seconds")
         commit = last.commit if last and plan.outdated else plan.commit
@@ -125,14 +126,14 @@ def _write(
     StateBranch(repository.root).update(f"Deployed {plan.commit[:10]}", change)
 
 
-def _lift_pins(repository: Repository, state: Path, run: str) -> None:
+def _lift_pins(repository: Repository, state: Path) -> None:
     """A pin is spent once main asks for the very version that it holds production at."""
     for live in all_released(state):
         pinned = pin(state, live.model)
         there = live.model in repository.model_names()
         if pinned and there and live.source == fingerprint(repository, live.model):
             lift_pin(state, live.model)
-            why = Why("main asks for the pinned version again", workflow_run=run)
+            why = Why("main asks for the pinned version again")
             released_log(state).append(moved("unpinned", live.model, live.version, why))
 
 

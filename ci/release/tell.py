@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ci.console import say
 from ci.errors import MlopsError
+from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import own_log
+from ci.github.runs import jobs
 from ci.registry.change import Why
 from ci.release.judged import RefusedError, first_time, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ci.events.event import Event
     from ci.events.log import Log
+    from ci.github.client import GitHub
     from ci.release.plan import Plan
     from ci.release.settle import Settled
     from ci.release.staged import Failed
@@ -64,21 +68,38 @@ def tell_or_say(repository: Repository, draft: Draft) -> None:
         say(error.message)
 
 
-def tell_failures(
-    log: Log, plan: Plan, found: Settled, failures: Mapping[str, Failed], run: str
-) -> None:
-    """The events of models that a deployment did not release, on the state branch.
+def failures(plan: Plan, found: Settled, told: Mapping[str, Failed], run: str) -> list[Draft]:
+    """The events of models that a deployment did not release; ``told`` is what their jobs said."""
+    reasons = {each.model: each.reason for each in plan.models}
+    return [
+        _failed(model, message, told.get(model), Why(reasons[model], workflow_run=run))
+        for model, message in found.failed.items()
+    ]
 
-    The same run's failure is told once, and so is the refusal of a candidate.
+
+def minutes(github: GitHub) -> list[Draft]:
+    """The event of what this run took so far; none where GitHub does not say."""
+    from ci.review.cost import minutes_of
+
+    context = github.context
+    now = datetime.now(UTC)
+    try:
+        spent = sum(minutes_of(job, now) for job in jobs(github, context.run_id))
+    except MlopsError:
+        return []
+    reason = "jobs of a deployment's last attempt, each in whole minutes"
+    run = {"workflow_run": context.run_url, "minutes": spent}
+    return [Draft(kind="counted", model="", actor=whoever(), reason=reason, **run)]
+
+
+def tell_new(log: Log, drafts: Sequence[Draft]) -> None:
+    """Write events of a deployment on the state branch.
+
+    What the same run told before is told once, and so is the refusal of a candidate.
 
     Raises:
         MlopsError: ``broken_chain`` or ``events_unwritable``.
     """
-    reasons = {each.model: each.reason for each in plan.models}
-    drafts = [
-        _failed(model, message, failures.get(model), Why(reasons[model], workflow_run=run))
-        for model, message in found.failed.items()
-    ]
     for draft in drafts:
         log.decide(lambda known, draft=draft: [draft] if _is_new(known, draft) else [])  # type: ignore[misc]
 
@@ -93,7 +114,8 @@ def _failed(model: str, message: str, told: Failed | None, why: Why) -> Draft:
 
 def _is_new(known: list[Event], draft: Draft) -> bool:
     same = any(
-        (each.kind, each.model, each.workflow_run) == (draft.kind, draft.model, draft.workflow_run)
+        (each.kind, each.model, each.workflow_run, each.minutes)
+        == (draft.kind, draft.model, draft.workflow_run, draft.minutes)
         for each in known
     )
     return not same and first_time(known, draft)

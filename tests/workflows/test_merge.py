@@ -140,6 +140,7 @@ def test_three_merges_of_which_one_run_is_dropped_lose_nothing(make_world: MakeW
         "commit": world.main,
         "at": state(world, "deployed.json")["at"],
         "owed": {},
+        "events_head": state(world, "deployed.json")["events_head"],
     }
 
 

@@ -15,6 +15,9 @@ from ci.assets.bentos import bring_bento
 from ci.assets.data import STORE, DataStore
 from ci.assets.objects import Cache
 from ci.errors import MlopsError
+from ci.events.audit import audit
+from ci.events.log import head_of, released_log
+from ci.events.tale import history
 from ci.fingerprint import fingerprint
 from ci.github import releases
 from ci.github.client import GitHub
@@ -234,6 +237,83 @@ def test_a_release_is_shown_registered_and_in_production(first_office: Office) -
     assert tags["digest"] == done.release.digest
     office.settle()
     assert office.world.github.issues == {}
+
+
+def kinds(office: Office) -> list[str]:
+    """What the state branch tells of the model, oldest first."""
+    return [each.kind for each in released_log(office.state()).events() if each.model == MODEL]
+
+
+def test_each_step_is_an_event_on_the_branch_and_releases_record_the_head(office: Office) -> None:
+    first = office.publish()
+    second = office.publish("two", champion=1)
+    undone = go_back(office.repository, office.github, MODEL, None, "too slow", "carol")
+    office.number = 9
+    office.settle(failing=True)
+    assert kinds(office) == [
+        *("registered", "staged", "promoted"),
+        *("registered", "staged", "promoted"),
+        *("rolled_back", "pinned", "unpinned"),
+    ]
+    events = released_log(office.state()).events()
+    back = next(each for each in events if each.kind == "rolled_back")
+    assert (back.version, back.before, back.actor, back.reason) == (1, 2, "carol", "too slow")
+    assert events[0].lineage
+    assert events[0].lineage.data == {"data/x": MD5}
+    assert events[0].lineage.approvers == ["bob"]
+
+    live = released(office.state(), MODEL)
+    assert live is not None
+    heads = [each.events_head for each in (first.release, second.release, live)]
+    assert heads == [head_of(events[2]), head_of(events[5]), head_of(events[7])]
+    assert undone.now.version == 1
+    (audited,) = audit(office.repository)
+    assert (audited.place, audited.found.findings) == ("released", [])
+
+    told = history(office.repository, MODEL, None).periods
+    assert [(each.version, each.place, each.approvers) for each in told] == [
+        (1, "released", ["bob"]),
+        (2, "released", ["bob"]),
+        (1, "released", ["bob"]),
+    ]
+    assert told[1].ended_because == "rolled back to version 1: too slow"
+
+
+def test_a_branch_whose_events_were_cut_is_noticed_by_whoever_saw_them(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.publish()
+    office.publish("two", champion=1)
+    office.state()
+
+    def cut(state: Path) -> None:
+        path = released_log(state).path
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
+        (state / "released" / f"{MODEL}.json").unlink()
+        (state / "versions" / MODEL / "2.json").unlink()
+
+    StateBranch(office.repository.root).update("cut", cut)
+    capsys.readouterr()
+    office.state()
+    assert "The events on mlops-state are not what they were" in capsys.readouterr().err
+    (audited,) = audit(office.repository)
+    assert "events 4 to 6 are gone" in audited.found.findings[0].problem
+
+
+def test_a_branch_older_than_events_is_taken_over_by_the_next_release(office: Office) -> None:
+    office.publish()
+
+    def forget(state: Path) -> None:
+        released_log(state).path.unlink()
+
+    StateBranch(office.repository.root).update("forget", forget)
+    for path in office.repository.state_dir.glob("seen-events.json"):
+        path.unlink()
+    office.publish("two", champion=1)
+    assert kinds(office) == ["taken_over", "registered", "staged", "promoted"]
+    found = released_log(office.state()).events()[0]
+    live = versions(office.state(), MODEL)[0]
+    assert (found.aliases, found.since) == ({"production": 1, "staging": 1}, live.released_at)
 
 
 def test_the_same_candidate_again_is_the_same_version_with_its_first_tags(office: Office) -> None:
