@@ -75,7 +75,7 @@ def _place(event: Event, expected: int, previous: str, everywhere: set[int]) -> 
     if here > expected:
         missing = [number for number in range(expected, here) if number not in everywhere]
         if missing:
-            return f"{_numbers(missing)} removed before event {here}"
+            return f"{_numbers(missing, 'were', 'was')} removed before event {here}"
         return f"event {here} stands too early: the events were reordered"
     if here < expected:
         return f"event {here} stands after event {expected - 1}: it was inserted or reordered"
@@ -87,10 +87,10 @@ def _place(event: Event, expected: int, previous: str, everywhere: set[int]) -> 
     return None
 
 
-def _numbers(missing: list[int]) -> str:
+def _numbers(missing: list[int], several: str, one: str) -> str:
     if len(missing) == 1:
-        return f"event {missing[0]} was"
-    return f"events {missing[0]} to {missing[-1]} were"
+        return f"event {missing[0]} {one}"
+    return f"events {missing[0]} to {missing[-1]} {several}"
 
 
 def _agrees(head: Head, known: dict[int, Event]) -> bool:
@@ -105,7 +105,8 @@ def _against(heads: Sequence[Head], known: dict[int, Event], there: bool) -> lis
         if _agrees(head, known):
             continue
         if head.sequence > newest:
-            what = f"events {newest + 1} to {head.sequence} are" if there else "all events are"
+            missing = range(newest + 1, head.sequence + 1)
+            what = _numbers(list(missing), "are", "is") if there else "all events are"
             text = f"{what} gone: the tail was cut off. Event {head.sequence} is named by"
         else:
             text = f"event {head.sequence} is another one than was recorded by"

@@ -64,7 +64,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "plan": CHECKOUT,
         "stage": {"actions": READ, "contents": READ, "pull-requests": READ},
         "release": {"actions": READ, "contents": WRITE, "pull-requests": READ},
-        "settle": {"contents": WRITE, "issues": WRITE},
+        "settle": {"actions": READ, "contents": WRITE, "issues": WRITE},
     },
     "drift.yml": {
         "watched": CHECKOUT,
