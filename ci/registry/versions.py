@@ -99,7 +99,7 @@ def create(repository: Repository, name: str, lineage: Lineage) -> Version:
 
 def create_version(mlflow: MlflowClient, name: str, lineage: Lineage) -> ModelVersion:
     """The version with the next number."""
-    source = f"bento://{lineage.bento}"
+    source = f"bento:///{lineage.bento}"  # a server refuses what has no path
     return mlflow.create_model_version(name, source, lineage.run_id, tags=tags_of(lineage))
 
 
