@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ci.registry.versions import PRODUCTION, set_alias
+from ci.registry.versions import PRODUCTION, by_alias, point, registered
 from ci.repository import Repository
 from ci.targets import front, processes
 from ci.targets.launch import bento_folder, records_dir
@@ -224,12 +224,14 @@ def test_records_that_can_not_be_written(ward: Ward) -> None:
 
 
 def test_another_version_than_is_in_production(ward: Ward) -> None:
-    set_alias(ward.repository, NAME, PRODUCTION, 1)
+    aliases = registered(ward.repository, NAME)[NAME].aliases
+    point(ward.repository, NAME, {**aliases, PRODUCTION: 1}, None)
     command = ward.finding("Version 1 of sales-python is in production, and 2 runs")
     ward.type(command)
-    assert ward.service.version == 1
+    declared = by_alias(ward.repository, NAME, PRODUCTION)
+    assert declared
+    assert (ward.service.version, declared.version) == (2, 2), "as its events say"
     assert ward.well()
-    set_alias(ward.repository, NAME, PRODUCTION, 2)
 
 
 def test_a_bento_that_was_changed(ward: Ward) -> None:

@@ -92,7 +92,7 @@ def _says_how_good_it_is(url: str, evaluated: dict[str, Any]) -> None:
     assert judged["value"] == evaluated["candidate"]
     assert judged["interval"] == evaluated["interval"]
     assert (judged["against"], judged["verdict"]) == ("mean", "better")
-    page = html.unescape(httpx.get(url).text)
+    page = html.unescape(httpx.get(url, follow_redirects=True).text)
     assert judged["said"] in page
     assert f"Judged on {judged['at'][:10]}. On 600 rows kept apart for judging" in page
 

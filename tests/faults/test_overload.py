@@ -12,8 +12,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.faults.test_under_load import Load
 from tests.support import services
+from tests.support.load import Load
 from tests.support.services import Running
 
 MOST, CALLERS = 3, 16
@@ -57,7 +57,7 @@ def test_as_many_as_may_are_answered_and_the_others_told_so(service: Running) ->
 
 
 def test_under_load_nobody_gets_another_answer(service: Running) -> None:
-    with Load(service) as load:
+    with Load(service.port) as load:
         time.sleep(2)
     seen = Counter(outcome for _, outcome in load.outcomes)
     assert set(seen) == {"ok", "503"}, seen

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from bentos.bundle import Bundle
+from bentos.columns import rows_frame
 from bentos.records import PREDICTIONS_FILE, Records
 from ci.cli.run import run
 from ci.contract.model import ARTIFACT, ModelContract, load_model_contract
@@ -19,7 +20,7 @@ from ci.evaluate.candidate import Servable
 from ci.monitor.logged import REQUEST, read_logged
 from ci.monitor.measures import TARGET, TIME
 from ci.repository import Repository
-from ci.targets.local import records_dir
+from ci.targets.launch import records_dir
 from tests.support.repositories import new_repository, write_dataset, write_model
 from tests.unit.test_drift_edges import PREDICT, alerts, left_out, period
 
@@ -50,13 +51,15 @@ class Live:
     def called(self, table: pd.DataFrame, version: int = VERSION, rows: int = 5) -> None:
         """Calls of ``rows`` rows each at noon of their day."""
         contract = self.contract().model_dump(mode="json")
-        recorder = Records(self.records, Bundle(Path(), contract, {"version": version}))
+        bundle = Bundle(Path(), contract, {"version": version})
+        recorder = Records(self.records, bundle)
         for number in range(0, len(table), rows):
             part = table.iloc[number : number + rows]
             day = datetime.fromisoformat(f"{part['day'].iloc[0]}T12:00:00").replace(tzinfo=UTC)
-            columns = {name: part[name].tolist() for name in INPUT}
+            asked = part[list(INPUT)].to_dict("records")
+            frame = rows_frame(asked, bundle.inputs)
             predictions = (2 * part["price"]).tolist()
-            recorder.predicted(day.timestamp(), f"{version}-{number}", columns, predictions)
+            recorder.predicted(day.timestamp(), f"{version}-{number}", frame, predictions)
         recorder.close()
 
     def drift(self, *options: str) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import pytest
 
 import bentos.records
 from bentos.bundle import Bundle
+from bentos.columns import rows_frame
 from bentos.records import Records
 from ci.observe import recorded
 from ci.repository import Repository
-from ci.targets.local import log_path, records_dir
+from ci.targets.launch import log_path, records_dir
 from tests.support import services
 from tests.support.command import MLOPS, mlops, result
 from tests.support.repositories import new_repository, write_model
@@ -39,8 +40,8 @@ def record(repository: Repository, *ids: str) -> None:
     for each in ids:
         call = {"method": "POST", "path": "/predict", "caller": "", "code": "", "status": 200}
         records.request({"time": 0.0, "request_id": each, "rows": 2, "ms": 1.5, **call})
-        columns = {"x": [1.0, 2.0], "n": [1, None], "mode": ["ok", "ok"]}
-        records.predicted(0.0, each, columns, [2.0, 4.0])
+        rows = [{"x": 1.0, "n": 1, "mode": "ok"}, {"x": 2.0, "n": None, "mode": "ok"}]
+        records.predicted(0.0, each, rows_frame(rows, bundle.inputs), [2.0, 4.0])
         time.sleep(0.02)
     records.close()
 
