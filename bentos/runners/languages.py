@@ -60,7 +60,7 @@ LANGUAGES: Mapping[str, Language] = {
         load_function="load_model",
         predict_function="predict",
         executable=lambda: sys.executable,
-        options=(),
+        options=("-B",),  # a Bento that is used has to stay as it was built, to the byte
         worker=HERE / "worker.py",
     ),
     "r": Language(

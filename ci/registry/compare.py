@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ci.errors import MlopsError
 from ci.events.log import head_of, own_log, released_log
 from ci.events.standing import PRODUCTION, Standing, standings
-from ci.files import read_json
 from ci.registry.store import has_server
 from ci.registry.take_over import governing_log, is_fetched
 from ci.registry.versions import is_there, registered
+from ci.targets.services import LIVE, STOPPED, read_record
 
 if TYPE_CHECKING:
     from ci.events.event import Lineage
@@ -109,11 +109,11 @@ def _running(repository: Repository) -> list[tuple[str, str]]:
     """Services of this machine that are not what its own events have in production."""
     found = []
     for name, standing in standings(own_log(repository).events()).items():
-        record = read_json(repository.state_dir / "live" / f"{name}.json") or {}
+        service = read_record(repository, name).of(LIVE, STOPPED)
         told = standing.aliases.get(PRODUCTION)
-        if record and told is not None and record.get("version") != told:
+        if service and told is not None and service.version != told:
             text = (
-                f"version {record.get('version')} was started last, and by the events version "
+                f"version {service.version} was started last, and by the events version "
                 f"{told} is in production: a command was cut off; type it again."
             )
             found.append((name, text))

@@ -11,10 +11,10 @@ from ci.events.standing import PRODUCTION, standings
 from ci.files import file_digest, read_json
 from ci.registry.store import has_server
 from ci.registry.versions import registered
+from ci.targets.services import all_records, live_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ci.events.event import Event
     from ci.registry.versions import Registered
@@ -58,7 +58,7 @@ def take_over(
     if not (anew or others) and standings(own_log(repository).events()):
         return []  # it was done before, and to read the registry takes a while
     there = registered(repository)
-    live = {**_live(repository.state_dir), **(since or {})}
+    live = {**_live(repository), **(since or {})}
 
     def drafts(events: list[Event]) -> list[Draft]:
         known = standings(events)
@@ -92,7 +92,6 @@ def _draft(model: Registered, reason: str, since: str | None) -> Draft:
     )
 
 
-def _live(state_dir: Path) -> dict[str, str]:
+def _live(repository: Repository) -> dict[str, str]:
     """Since when this machine serves what it serves, by model."""
-    records = {path.stem: read_json(path) for path in (state_dir / "live").glob("*.json")}
-    return {name: str(each["since"]) for name, each in records.items() if each and "since" in each}
+    return {each.model: each.since for each in live_services(all_records(repository))}

@@ -61,3 +61,12 @@ def test_who_sets_the_number_of_threads_is_heard(
     environment = found_by_a_model(tmp_path)["environment"]
     assert isinstance(environment, dict)
     assert environment["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_bento_that_is_used_stays_as_it_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    found_by_a_model(tmp_path)
+    files = sorted(path.name for path in tmp_path.rglob("*"))
+    assert files == ["artifact", "found.json", "predict.py"]

@@ -27,6 +27,7 @@ from ci.registry.store import client
 from ci.registry.take_over import MARK
 from ci.registry.versions import by_alias, registered
 from ci.repository import Repository
+from ci.targets.services import LIVE, Record, Service, write_record
 from tests.support.repositories import new_repository, write_model
 
 WHY = Why("a test", "alice")
@@ -276,11 +277,17 @@ def test_what_is_changed_by_hand_in_mlflow_is_named(repository: Repository) -> N
     assert problems(repository) == []
 
 
+def serve(repository: Repository, version: int, since: str) -> None:
+    """As the local target takes down what callers reach."""
+    service = Service(MODEL, version, "b", "f", "http://127.0.0.1:1", 1, 1, "0", since, LIVE)
+    write_record(repository, Record(MODEL, (service,)))
+
+
 def test_a_service_that_is_not_what_the_events_have_in_production_is_named(
     repository: Repository,
 ) -> None:
     release(repository, "one")
-    write_json(repository.state_dir / "live" / f"{MODEL}.json", {"version": 2, "since": "x"})
+    serve(repository, 2, "x")
     assert problems(repository) == [
         "version 2 was started last, and by the events version 1 is in production: a command was "
         "cut off; type it again."
@@ -338,7 +345,7 @@ def test_a_registry_older_than_events_is_taken_over_once(repository: Repository)
     mlflow.set_registered_model_alias(MODEL, PRODUCTION, "2")
     mlflow.set_registered_model_alias(MODEL, PREVIOUS, "1")
     since = "2026-01-03T00:00:00+00:00"
-    write_json(repository.state_dir / "live" / f"{MODEL}.json", {"version": 2, "since": since})
+    serve(repository, 2, since)
 
     for _ in range(2):
         (told,) = history(repository, MODEL, None).periods
