@@ -77,6 +77,7 @@ def test_a_model_goes_the_whole_way(make: Make, language: str, tmp_path: Path) -
     _score(root, name, tmp_path, deployed["url"])
     _drift(root, name)
     _drift_of_calls(root, name, deployed["url"])
+    assert mlops(root, "check").code == 0, "registry, events and services agree"
 
     assert mlops(root, "rollback", name, "--json").error == "no_previous"
     assert post(deployed["url"], {"price": 10})["version"] == 1
