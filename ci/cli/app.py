@@ -21,6 +21,7 @@ from ci.cli import (
     release,
     restore,
     steps,
+    tune,
 )
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ for room in (
     new,
     data,
     pipeline,
+    tune,
     judge,
     keys,
     release,

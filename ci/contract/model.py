@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ci.contract.base import Contract, Name, TablePath, Text
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
+from ci.contract.tuning import Tuning, dimensions
 from ci.cron import Cron
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
 
@@ -156,6 +157,14 @@ class ModelContract(Contract):
     """What is checked for drift."""
     parameters: dict[Text, Parameter] = {}
     """Key of params.yaml, with dots, to its rules."""
+    tune: Tuning | None = None
+    """What `mlops tune` tries."""
+
+    @model_validator(mode="after")
+    def _can_be_tuned(self) -> Self:
+        if self.tune is not None:
+            dimensions(self.tune, self.parameters)
+        return self
 
     @model_validator(mode="after")
     def _fits_task(self) -> Self:

@@ -28,8 +28,10 @@ HINTS = (
 )
 
 
-def reproduce(repository: Repository, target: str, log: Path) -> None:
+def reproduce(repository: Repository, target: str, log: Path, *, trial: bool = False) -> None:
     """Run the pipeline file ``target`` and what it needs; its output goes to ``log`` as well.
+
+    Of a ``trial`` only the log tells, and nothing is kept in DVC's cache.
 
     Raises:
         MlopsError: ``pipeline_failed`` with file, line and message of the stage that failed.
@@ -43,6 +45,7 @@ def reproduce(repository: Repository, target: str, log: Path) -> None:
         "-m",
         "dvc",
         "repro",
+        *(["--no-commit"] if trial else []),
         target,
     ]
     with (
@@ -60,7 +63,7 @@ def reproduce(repository: Repository, target: str, log: Path) -> None:
         for line in process.stdout or ():
             file.write(line)
             text = line.decode(errors="replace").rstrip()
-            if text and not text.strip().startswith(HINTS):
+            if text and not trial and not text.strip().startswith(HINTS):
                 say(f"  {text}")
     if process.returncode:
         raise MlopsError("pipeline_failed", _message(repository, target, log))

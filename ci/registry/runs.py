@@ -34,7 +34,7 @@ def log_run(
     mlflow = client(repository)
     now = int(time.time() * 1000)
     run = mlflow.create_run(
-        _experiment(mlflow, repository, candidate.model),
+        experiment(mlflow, repository, candidate.model),
         start_time=now - int(candidate.seconds * 1000),
         run_name=candidate.fingerprint[:12],
     )
@@ -51,7 +51,8 @@ def log_run(
     return run_id
 
 
-def _experiment(mlflow: MlflowClient, repository: Repository, name: str) -> str:
+def experiment(mlflow: MlflowClient, repository: Repository, name: str) -> str:
+    """The id of the experiment ``name``, which is made where there is none."""
     found = mlflow.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
