@@ -101,6 +101,7 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("models")
     hold("plan", "--base", "HEAD")
     hold("train", name)
+    hold("tune", name, "--trials", "1")
     release(root, name)
     set_shrinkage(folder, 0.0)
     result(root, "train", name)
