@@ -100,8 +100,8 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     set_shrinkage(folder, 0.2)
     hold("models")
     hold("plan", "--base", "HEAD")
-    hold("train", name)
-    hold("tune", name, "--trials", "1")
+    for command, *more in (["train"], ["tune", "--trials", "1"]):
+        hold(command, name, *more)
     release(root, name)
     set_shrinkage(folder, 0.0)
     result(root, "train", name)
