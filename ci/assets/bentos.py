@@ -12,6 +12,7 @@ from ci.errors import MlopsError
 from ci.github import releases
 from ci.package.archive import BYTES_LIMIT, unpack
 from ci.targets.launch import bento_folder
+from ci.trust.signing import require_signed
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -43,8 +44,10 @@ def bring_bento(repository: Repository, github: GitHub, release: Release) -> Pat
 
     Raises:
         MlopsError: ``lost_bento`` where the release has no such asset, ``damaged_bento`` where the
-            asset is not what was released.
+            asset is not what was released, ``not_signed`` where policies/trust.yaml has keys and
+            none of them signed it.
     """
+    require_signed(repository, release)
     target = bento_folder(repository, release.bento)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -11,6 +11,7 @@ from ci.assets.objects import Cache, DataObject, check_out, objects_of
 from ci.console import say
 from ci.state.local import fetch, state_folder, take_registry
 from ci.state.records import all_released
+from ci.trust.signing import require_signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def restore(repository: Repository, models: Sequence[str], *, data: bool) -> Res
 
     Raises:
         MlopsError: ``unknown_model``, ``state_unreachable``, ``lost_bento``, ``damaged_bento``,
-            ``damaged_data``, ``no_github`` or what GitHub says.
+            ``damaged_data``, ``not_signed``, ``no_github`` or what GitHub says.
     """
     for name in models:
         repository.model_dir(name)
@@ -52,6 +53,7 @@ def restore(repository: Repository, models: Sequence[str], *, data: bool) -> Res
         live = [release for release in live if release.model in models]
     github = _Lazily(repository)
     for release in live:
+        require_signed(repository, release)
         if not has_bento(repository, release):
             bring_bento(repository, github(), release)
     objects = objects_of(repository, models or repository.model_names()) if data else []

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     room = typer.Typer(help="Verify the events.", no_args_is_help=True)
     room.command("verify")(verify)
     room.command("begin-again")(begin_again)
+    room.command("make-key")(make_key)
     app.add_typer(room, name="audit")
     registry = typer.Typer(help="Rebuild the registry.", no_args_is_help=True)
     registry.command("rebuild")(rebuild)
@@ -82,6 +83,7 @@ def _lines(audited: Audited) -> list[str]:
     return [
         f"{audited.path}: {state}",
         *(f"  {_where(each.line)}{each.problem}" for each in found.findings),
+        *([f"  Signed: {found.signed}"] if found.signed else []),
         *(f"  Not proven: {each}" for each in found.unproven),
     ]
 
@@ -99,6 +101,25 @@ def begin_again(reason: Because, json: Json = False) -> None:
     kept = str(begun.kept) if begun.kept else None
     text = f"A new chain begins with {begun.models} models; the old file is {kept or 'gone'}."
     emit({"kept": kept, "models": begun.models}, text, json)
+
+
+def make_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What policies/trust.yaml calls it.")],
+    json: Json = False,
+) -> None:
+    """Make a key that signs releases and the head of their events; it is shown this once."""
+    from ci.repository import check_name
+    from ci.trust.signing import VARIABLE
+    from ci.trust.signing import make_key as make
+
+    check_name(name, "key")
+    made = make(name)
+    text = (
+        f"Write under keys in policies/trust.yaml:\n  {name}: {made.public}\n"
+        f"Keep as the secret {VARIABLE} of the environment production, and nowhere else:\n"
+        f"  {made.secret}"
+    )
+    emit(asdict(made), text, json)
 
 
 def rebuild(json: Json = False) -> None:

@@ -9,6 +9,7 @@ from ci.contract.deployment import DeploymentPolicy
 from ci.contract.images import ImagesPolicy
 from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.promotion import PromotionPolicy
+from ci.contract.trust import TrustPolicy
 
 if TYPE_CHECKING:
     from ci.contract.policy import Policy
@@ -19,4 +20,5 @@ POLICIES: tuple[type[Policy], ...] = (
     ImagesPolicy,
     MonitoringPolicy,
     AccessPolicy,
+    TrustPolicy,
 )

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ci.contract.policy import load_policy
+from ci.contract.trust import TrustPolicy
 from ci.errors import MlopsError
 from ci.events.heads import Head
 from ci.events.log import clock, own_log
 from ci.events.places import Place, places
-from ci.events.verify import Verified, verify
+from ci.events.verify import Finding, Verified, verify
 from ci.registry.change import follow
 from ci.registry.take_over import take_over
 from ci.registry.versions import is_there, registered
+from ci.state.records import signed_head
+from ci.trust.signing import signer_of_head
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.events.places import PlaceName
     from ci.repository import Repository
+
+
+UNSIGNED = (
+    "No head of the events is signed yet, though policies/trust.yaml has keys: the next release "
+    "with MLOPS_SIGNING_KEY signs one."
+)
+FORGED = (
+    "signed-head.json on mlops-state was not signed by a key of policies/trust.yaml: it was "
+    "changed by hand, or its key was taken out of the policy"
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +52,28 @@ def audit(repository: Repository) -> list[Audited]:
         Audited(
             place.name,
             repository.relative(place.log.path),
-            verify(place.log, _heads(place, memory, every)),
+            _with_signature(repository, place, _heads(place, memory, every)),
         )
         for place in every
     ]
+
+
+def _with_signature(repository: Repository, place: Place, heads: list[Head]) -> Verified:
+    """The log of the releases also against the head that was signed, where there are keys."""
+    policy = load_policy(repository, TrustPolicy)
+    if place.name != "released" or not policy.keys:
+        return verify(place.log, heads)
+    kept = signed_head(place.log.folder)
+    if kept is None:
+        found = verify(place.log, heads)
+        return replace(found, unproven=[*found.unproven, UNSIGNED])
+    signer = signer_of_head(policy, kept.head, kept.signature)
+    head = Head.read(kept.head, f"signed-head.json on mlops-state, which {signer} signed")
+    if signer is None or head is None:
+        found = verify(place.log, heads)
+        return replace(found, findings=[*found.findings, Finding(None, None, FORGED)])
+    found = verify(place.log, [head, *heads])
+    return replace(found, signed=f"event {head.sequence} by {signer}")
 
 
 def _memory(repository: Repository) -> list[Head]:

@@ -28,7 +28,8 @@ class Finding:
 class Verified:
     """What was found in one log.
 
-    ``events`` counts its lines; ``witnessed`` is the newest event whose hash stands elsewhere too.
+    ``events`` counts its lines; ``witnessed`` is the newest event whose hash stands elsewhere too;
+    ``signed`` says which event a key signed, where that is known.
     """
 
     events: int
@@ -36,6 +37,7 @@ class Verified:
     findings: list[Finding]
     witnessed: int
     unproven: list[str]
+    signed: str | None = None
 
 
 def verify(log: Log, heads: Sequence[Head]) -> Verified:
@@ -139,7 +141,7 @@ def _clock(event: Event) -> str:
 
 
 ALWAYS = (
-    "Whoever can write this log and every place that records a head can make a chain that fits: "
-    "nothing is signed. Times and actors are what the machine said. What nobody wrote down, such "
-    "as a machine that lost its power, is not in it."
+    "Whoever can write this log and every place that records a head can make a chain that fits; up "
+    "to an event that is signed, only who has the key can. Times and actors are what the machine "
+    "said. What nobody wrote down, such as a machine that lost its power, is not in it."
 )

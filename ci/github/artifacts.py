@@ -36,7 +36,7 @@ def download(github: GitHub, artifact_id: int, path: Path, limit_bytes: int) -> 
 
     Raises:
         MlopsError: ``too_large`` over ``limit_bytes``; ``artifact_damaged`` where the content is
-            not what was uploaded.
+            not what was uploaded, or GitHub did not record what that was.
         GitHubError: status 410 where it has expired.
     """
     told: Artifact = github.get(f"{github.repo}/actions/artifacts/{artifact_id}")
@@ -44,8 +44,7 @@ def download(github: GitHub, artifact_id: int, path: Path, limit_bytes: int) -> 
         size = f"{told['size_in_bytes']:,} bytes, more than {limit_bytes:,}"
         raise MlopsError("too_large", f"Artifact {told['name']} has {size}; not taken.")
     github.download(f"{github.repo}/actions/artifacts/{artifact_id}/zip", path, limit_bytes)
-    digest = told.get("digest")
-    if digest and digest != f"sha256:{file_digest(path)}":
+    if told.get("digest") != f"sha256:{file_digest(path)}":
         path.unlink()
         raise MlopsError(
             "artifact_damaged", f"Artifact {told['name']} is not what was uploaded: run it again."

@@ -276,11 +276,17 @@ ANSWERS: dict[str, dict[str, str]] = {
         "logs[].findings[].problem": "what is wrong with it",
         "logs[].witnessed": "the newest event whose hash is recorded elsewhere, too; 0: none",
         "logs[].unproven": "what can't be told of this log, in sentences",
+        "logs[].signed": "the newest event that a key signed, and which, or null",
         "never_proven": "what no such log can prove",
     },
     "audit begin-again": {
         "kept": "path of the events that were set aside, or null",
         "models": "models that the new events begin with",
+    },
+    "audit make-key": {
+        "name": "what `policies/trust.yaml` calls it",
+        "public": "the public key, for that file",
+        "secret": "the secret, shown this once",
     },
     "registry rebuild": {
         "versions.<model>": "how many versions it has",

@@ -19,6 +19,7 @@ from ci.report.markdown import plain
 from ci.state.branch import StateBranch
 from ci.state.local import registry_of
 from ci.state.records import Pin, put_in_production, released, versions, write_pin
+from ci.trust.signing import require_signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +72,8 @@ def go_back(
     """Put ``version`` of ``model``, or the one below the current one, in production and pin it.
 
     Raises:
-        MlopsError: ``not_released``, ``no_previous``, ``unknown_version``, ``already_live`` or
-            ``lost_bento``; nothing has changed then.
+        MlopsError: ``not_released``, ``no_previous``, ``unknown_version``, ``already_live``,
+            ``lost_bento`` or ``not_signed``; nothing has changed then.
     """
     own = own_digest(repository, model) if model in repository.model_names() else GONE
 
@@ -89,6 +90,7 @@ def go_back(
                 f"Release {now.tag} of {model} no longer has its Bento, so that production stays "
                 f"at version {left.version}; choose another version.",
             )
+        require_signed(repository, now)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         pin = Pin(
             model=model,

@@ -41,7 +41,18 @@ from ci.release.notes import notes
 from ci.release.staged import BENTO, OBJECTS, Staged
 from ci.state.branch import StateBranch
 from ci.state.local import registry_of
-from ci.state.records import Release, lift_pin, pin, put_in_production, released
+from ci.state.records import (
+    Release,
+    SignedHead,
+    add_signature,
+    lift_pin,
+    pin,
+    put_in_production,
+    released,
+    versions,
+    write_signed_head,
+)
+from ci.trust.signing import require_signer, signature_of, signature_of_head
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -69,9 +80,11 @@ def publish(
     """Release what was staged in ``folder``.
 
     Raises:
-        MlopsError: ``damaged_bento``, ``overtaken``, ``state_busy`` or what GitHub and MLflow say.
+        MlopsError: ``no_signing_key``, ``damaged_bento``, ``overtaken``, ``state_busy`` or what
+            GitHub and MLflow say.
             State, aliases and published releases are then as they were.
     """
+    require_signer(repository)
     _require_whole(staged, folder)
     with step(f"{staged.model}: storing the data that it comes from"):
         files = {path.name: path for path in sorted((folder / OBJECTS).glob("*"))}
@@ -88,10 +101,12 @@ def publish(
             release = _registered(registry, github, staged, approval)
             _tell(registry, state, staged, release)
             to = pointed(registry, staged.model)
-            release = release.model_copy(update={"events_head": to.head})
+            own = {"events_head": to.head, "signature": signature_of(release)}
+            release = release.model_copy(update=own)
             _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
             if not has_server():
                 follow(registry, staged.model)
+        _sign(state, release)
         put_in_production(state, release)
         lift_pin(state, staged.model)
         return release, to
@@ -120,6 +135,18 @@ def _why(release: Release) -> Why:
     number = f" in #{release.pull}" if release.pull else ""
     reason = f"main has it since {release.commit[:10]}{number}; it was {release.candidate}"
     return Why(reason, workflow_run=release.workflow_run)
+
+
+def _sign(state: Path, release: Release) -> None:
+    """Where a key is set, sign the head of the events, and versions that are older than the key."""
+    head = release.events_head
+    signature = signature_of_head(head) if head else None
+    if head and signature:
+        write_signed_head(state, SignedHead(head=head, signature=signature))
+    for older in versions(state, release.model):
+        added = None if older.signature else signature_of(older)
+        if added:
+            add_signature(state, older, added)
 
 
 def _is_of_this_run(done: Release, staged: Staged, github: GitHub) -> bool:

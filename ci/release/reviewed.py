@@ -6,10 +6,9 @@ the pull request's own jobs: it is a stranger's until its Bento has the digest o
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
 from ci.files import file_digest
@@ -17,7 +16,10 @@ from ci.github.artifacts import artifacts_of_run, download, find_artifacts
 from ci.github.runs import run
 from ci.handover.manifest import BENTO, HOLDOUT
 from ci.handover.read import LIMITS, read_handover
+from ci.review.trusted import WORKFLOW as REPORT
+from ci.review.trusted import made_by_report, made_by_workflow
 from ci.review.verdict import Reviewed, ReviewedModel
+from ci.trust.attested import require_attested
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ci.github.pulls import Pull
     from ci.handover.manifest import Manifest
 
-REPORT = ".github/workflows/report.yml"
+TRAINING = ".github/workflows/pull-request.yml"
 VERDICT_FILE = "verdict.json"
 VERDICT_BYTES = 4 << 20
 
@@ -76,7 +78,7 @@ def take(github: GitHub, pulls: list[Pull], wanted: Wanted, scratch: Path) -> Ta
     for pull in pulls:
         try:
             reviewed = verdict_of(github, pull, scratch)
-            judged = _judged(reviewed, wanted)
+            judged = judged_of(reviewed, wanted)
             return _handover(github, reviewed, judged, scratch / str(pull["number"]))
         except NotTakenError as error:
             reasons.append(f"#{pull['number']}: {error}")
@@ -87,46 +89,41 @@ def verdict_of(github: GitHub, pull: Pull, scratch: Path) -> Reviewed:
     """The newest verdict on the head of a pull request.
 
     Raises:
-        NotTakenError: ``expired``, never written, or not written by report.yml.
+        NotTakenError: expired, never written, not written by report.yml, or not attested.
     """
     head = pull["head"]["sha"]
     for artifact in find_artifacts(github, f"verdict-{head}"):
-        if not _is_ours(github, artifact):
+        if not made_by_report(github, artifact):
             continue
         path = scratch / f"verdict-{artifact['id']}.zip"
         download(github, artifact["id"], path, VERDICT_BYTES)
-        reviewed = _read_verdict(path)
+        reviewed = _read_verdict(github, path)
         if (reviewed.pull, reviewed.head_sha) == (pull["number"], head):
             return reviewed
     raise NotTakenError("its verdict has expired or was never written")
 
 
-def _is_ours(github: GitHub, artifact: dict[str, Any]) -> bool:
-    """Whether report.yml of this repository's default branch made the artifact."""
-    made_by = artifact["workflow_run"]
-    if made_by["repository_id"] != made_by["head_repository_id"]:
-        return False
-    found = run(github, made_by["id"])
-    return (
-        found["path"].partition("@")[0] == REPORT
-        and found["event"] == "workflow_run"
-        and found["repository"]["full_name"] == github.context.repository
-        and f"refs/heads/{found['head_branch']}" == github.context.ref
-    )
-
-
-def _read_verdict(path: Path) -> Reviewed:
+def _read_verdict(github: GitHub, path: Path) -> Reviewed:
+    file = path.with_suffix(".json")
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(VERDICT_FILE).file_size > VERDICT_BYTES:
                 raise NotTakenError("its verdict is too large")
-            return Reviewed.model_validate(json.loads(archive.read(VERDICT_FILE)))
+            file.write_bytes(archive.read(VERDICT_FILE))
+        require_attested(github, file, REPORT)
+        return Reviewed.model_validate_json(file.read_bytes())
+    except MlopsError as error:
+        raise NotTakenError(error.message.rstrip(".")) from None
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise NotTakenError(f"its verdict can't be read ({type(error).__name__})") from None
 
 
-def _judged(reviewed: Reviewed, wanted: Wanted) -> ReviewedModel:
-    """What the verdict says of the wanted model, where it still holds."""
+def judged_of(reviewed: Reviewed, wanted: Wanted) -> ReviewedModel:
+    """What the verdict says of the wanted model, where it still holds.
+
+    Raises:
+        NotTakenError: where it does not.
+    """
     judged = next((each for each in reviewed.models if each.model == wanted.model), None)
     if judged is None or judged.bento_digest is None:
         raise NotTakenError("its verdict names no candidate of this model")
@@ -149,6 +146,7 @@ def _named(version: int | None) -> str:
 
 def _handover(github: GitHub, reviewed: Reviewed, judged: ReviewedModel, scratch: Path) -> Taken:
     """The handover that the verdict is about, from the very run that it names."""
+    _require_run(github, reviewed)
     name = f"handover-{judged.model}"
     found = [each for each in artifacts_of_run(github, reviewed.run_id) if each["name"] == name]
     live = sorted((each["id"] for each in found if not each["expired"]), reverse=True)
@@ -170,6 +168,14 @@ def _handover(github: GitHub, reviewed: Reviewed, judged: ReviewedModel, scratch
     except MlopsError as error:
         raise NotTakenError(f"its handover can't be taken ({error.message})") from None
     return Taken(reviewed.pull, manifest, handover.folder, digest, bento, holdout)
+
+
+def _require_run(github: GitHub, reviewed: Reviewed) -> None:
+    """The run whose artifacts were judged is one of pull-request.yml, here, for that commit."""
+    made = run(github, reviewed.run_id)
+    same = made["head_sha"] == reviewed.head_sha
+    if not (same and made_by_workflow(github, made, TRAINING)):
+        raise NotTakenError("its candidate is of a run of another workflow, commit or repository")
 
 
 def _bento(archive: Path, folder: Path) -> tuple[Path, str]:

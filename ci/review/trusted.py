@@ -67,16 +67,28 @@ def _ours(github: GitHub, name: str) -> Iterator[Artifact]:
     for artifact in find_artifacts(github, name):
         run_id = int(artifact["workflow_run"]["id"])
         if run_id not in known:
-            known[run_id] = _is_ours(github, run_id)
+            known[run_id] = made_by_report(github, artifact)
         if known[run_id]:
             yield artifact
 
 
-def _is_ours(github: GitHub, run_id: int) -> bool:
-    run = run_by_id(github, run_id)
-    path = str(run["path"]).partition("@")[0]
-    home = (run.get("head_repository") or {}).get("full_name", github.context.repository)
-    return (path, run["event"], home) == (WORKFLOW, "workflow_run", github.context.repository)
+def made_by_report(github: GitHub, artifact: Artifact) -> bool:
+    """Whether report.yml of this repository's default branch made the artifact."""
+    made_by = artifact["workflow_run"]
+    if made_by["repository_id"] != made_by["head_repository_id"]:
+        return False
+    found = run_by_id(github, int(made_by["id"]))
+    return (
+        made_by_workflow(github, found, WORKFLOW)
+        and found["event"] == "workflow_run"
+        and f"refs/heads/{found['head_branch']}" == github.context.ref
+    )
+
+
+def made_by_workflow(github: GitHub, run: Run, path: str) -> bool:
+    """Whether a run is of the workflow file ``path`` in this repository."""
+    own = str(run["path"]).partition("@")[0]
+    return (own, run["repository"]["full_name"]) == (path, github.context.repository)
 
 
 def _is_of(reviewed: Reviewed, training: Run | None) -> bool:

@@ -2,7 +2,7 @@
 
 `released/MODEL.json` is what is in production, `versions/MODEL/N.json` every version that ever
 was, `pins/MODEL.json` a version that deployments must not pass, `deployed.json` the last commit,
-`events.jsonl` every change of all that.
+`events.jsonl` every change of all that, `signed-head.json` its newest head that was signed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Release(Contract):
     it, which differs where training recorded new digests of its data. ``digest`` is the Bento's
     content digest. ``data`` maps each file of a dataset to DVC's digest. ``evaluation`` is how it
     was judged, or None where that was not kept. ``events_head`` is that of the audit events when it
-    came to production: ``sequence:hash``.
+    came to production: ``sequence:hash``. ``signature`` is of what never changes of it.
     """
 
     model: str
@@ -51,6 +51,7 @@ class Release(Contract):
     data: dict[str, str]
     evaluation: Evaluated | None = None
     events_head: str | None = None
+    signature: str | None = None
 
     def as_version(self) -> Version:
         """The same as the registry knows it."""
@@ -95,6 +96,13 @@ class Deployed(Contract):
     events_head: str | None = None
 
 
+class SignedHead(Contract):
+    """``head`` of the events (``sequence:hash``) as the job that released something signed it."""
+
+    head: str
+    signature: str
+
+
 def released(folder: Path, model: str) -> Release | None:
     """What is in production of ``model`` according to the state in ``folder``."""
     return _read(folder / "released" / f"{model}.json", Release)
@@ -115,10 +123,30 @@ def versions(folder: Path, model: str) -> list[Release]:
 
 def put_in_production(folder: Path, release: Release) -> None:
     """Write down that ``release`` is in production; a version's own record never changes."""
-    own = folder / "versions" / release.model / f"{release.version}.json"
+    own = _own(folder, release)
     if not own.exists():
         write_json(own, release.model_dump(mode="json"))
     write_json(folder / "released" / f"{release.model}.json", release.model_dump(mode="json"))
+
+
+def add_signature(folder: Path, release: Release, signature: str) -> None:
+    """Sign a version that was released before there was a key; nothing else of it changes."""
+    signed = release.model_copy(update={"signature": signature})
+    write_json(_own(folder, release), signed.model_dump(mode="json"))
+
+
+def _own(folder: Path, release: Release) -> Path:
+    return folder / "versions" / release.model / f"{release.version}.json"
+
+
+def signed_head(folder: Path) -> SignedHead | None:
+    """The newest head of the events that was signed, or None."""
+    return _read(folder / "signed-head.json", SignedHead)
+
+
+def write_signed_head(folder: Path, wanted: SignedHead) -> None:
+    """Write down the head that was signed last."""
+    write_json(folder / "signed-head.json", wanted.model_dump(mode="json"))
 
 
 def pin(folder: Path, model: str) -> Pin | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
@@ -31,7 +32,19 @@ class GitHub:
 
     def __init__(self, event: dict[str, Any], **lists: list[dict[str, Any]]) -> None:
         self.context = Context(
-            "kronkers/mlops", "", "", None, event, "workflow_run", SHA, "", "", 1, 1, Path(), Path()
+            repository="kronkers/mlops",
+            api_url="",
+            server_url="",
+            token=None,
+            event=event,
+            event_name="workflow_run",
+            sha=SHA,
+            ref="refs/heads/main",
+            actor="",
+            run_id=1,
+            run_attempt=1,
+            workspace=Path(),
+            temp=Path(),
         )
         self.lists = lists
         self.zips: dict[int, bytes] = {}
@@ -97,16 +110,23 @@ def review_zip(sha: str = SHA) -> bytes:
     return target.getvalue()
 
 
-def with_artifact(content: bytes, **of_run: object) -> GitHub:
+def with_artifact(content: bytes, head_repository: int = 1, **of_run: object) -> GitHub:
     """One artifact of a run of report.yml, but for ``of_run``."""
-    run = {"id": 20, "path": ".github/workflows/report.yml", "event": "workflow_run"}
+    run = {
+        "id": 20,
+        "path": ".github/workflows/report.yml",
+        "event": "workflow_run",
+        "head_branch": "main",
+        "repository": {"full_name": "kronkers/mlops"},
+    }
     artifact = {
         "id": 10,
         "name": f"verdict-{SHA}",
         "expired": False,
         "created_at": "2026-01-01",
         "size_in_bytes": len(content),
-        "workflow_run": {"id": 20},
+        "digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "workflow_run": {"id": 20, "repository_id": 1, "head_repository_id": head_repository},
     }
     github = GitHub(event(), artifacts=[artifact], runs=[{**run, **of_run}])
     github.zips[10] = content
@@ -125,7 +145,9 @@ def test_a_review_by_the_report_workflow_counts() -> None:
         (review_zip(), {"path": ".github/workflows/pull-request.yml"}, RUN),
         (review_zip(), {"path": ".github/workflows/report.yml.yml"}, RUN),
         (review_zip(), {"event": "pull_request"}, RUN),
-        (review_zip(), {"head_repository": {"full_name": "mallory/mlops"}}, RUN),
+        (review_zip(), {"head_repository": 2}, RUN),
+        (review_zip(), {"repository": {"full_name": "mallory/mlops"}}, RUN),
+        (review_zip(), {"head_branch": "work"}, RUN),
         (review_zip(), {}, {**RUN, "run_attempt": 2}),
         (review_zip(), {}, {**RUN, "id": 2}),
         (review_zip(OTHER), {}, RUN),

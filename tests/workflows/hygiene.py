@@ -11,6 +11,7 @@ from tests.workflows.workflow_files import LABEL, Workflow
 
 # Release and commit of each action that may be used, read from its own repository.
 PINS = {
+    "actions/attest-build-provenance": ("v4.1.0", "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32"),
     "actions/cache": ("v5.0.5", "27d5ce7f107fe9357f9df03efb73ab90386fccae"),
     "actions/checkout": ("v7.0.1", "3d3c42e5aac5ba805825da76410c181273ba90b1"),
     "actions/create-github-app-token": ("v3.1.1", "1b10c78c7865c340bc4f6099eb2f838309f1e8c3"),
@@ -84,6 +85,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     "report.yml": {
         "announce": COMMENTS,
         "review": {"actions": READ, "contents": READ, "pull-requests": READ},
+        "attest": {"attestations": WRITE, "id-token": WRITE},
         "publish": COMMENTS,
     },
     "rollback.yml": {

@@ -31,9 +31,9 @@ __all__ = ["first_office"]
 class Desk:
     """A merged pull request, its run and the run of report.yml, all as they should be."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, changed: str = "README.md") -> None:
         self.office, world = office, office.world
-        self.number = world.open_pull("tune", {"README.md": "x\n"})
+        self.number = world.open_pull("tune", {changed: "train: {shrinkage: 0.01}\n"})
         self.head = world.head(self.number)
         world.merge(self.number)
         self.pull_run = self._run(".github/workflows/pull-request.yml", "pull_request", "tune")
@@ -205,7 +205,9 @@ def of_another_run(desk: Desk) -> None:
         (spoil("model", holdout_digest="e" * 64), "holdout"),
         (another_bento, "Bento"),
         (another_bento_that_says_so, "Bento"),
-        (of_another_run, "expired"),
+        (of_another_run, "another workflow"),
+        (spoil("pull_run", path=".github/workflows/own.yml"), "another workflow"),
+        (spoil("pull_run", head_sha="e" * 40), "another workflow"),
     ],
 )
 def test_what_is_not_taken(desk: Desk, change: Callable[[Desk], None], said: str) -> None:

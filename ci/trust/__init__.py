@@ -1,0 +1,1 @@
+"""What proves that a release is what was reviewed: signatures, and GitHub's attestations."""
