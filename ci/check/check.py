@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ci.check.owners import codeowners_problems, owner_problems
 from ci.contract.dataset import load_dataset
-from ci.contract.model import load_model_contract
+from ci.contract.model import ARTIFACT, load_model_contract
 from ci.contract.policies import POLICIES
 from ci.contract.policy import load_policy
+from ci.contract.trust import TrustPolicy
 from ci.registry.versions import is_there
+from ci.trust.artifact import refusals
 from ci.yaml_file import Problem, ProblemsError, read_yaml
 
 if TYPE_CHECKING:
@@ -102,6 +104,19 @@ def _model(repository: Repository, contract: ModelContract) -> list[Problem]:
         *_pipeline(repository, folder),
         *_parameters(repository, contract, folder, file),
         *_predict_file(repository, contract, folder),
+        *_artifact(repository, contract, folder),
+    ]
+
+
+def _artifact(repository: Repository, contract: ModelContract, folder: Path) -> list[Problem]:
+    """Files that training wrote here and that may not be loaded."""
+    try:
+        policy = load_policy(repository, TrustPolicy)
+    except ProblemsError:
+        return []  # told of with the policies
+    return [
+        Problem(repository.relative(folder / ARTIFACT / each.file), "", f"{each.problem}.")
+        for each in refusals(policy, contract, folder / ARTIFACT)
     ]
 
 

@@ -91,6 +91,13 @@ def _cron(value: str) -> str:
     return value
 
 
+class Artifact(Contract):
+    """What is known of the files that training writes to `artifact/`."""
+
+    may_run_code: list[Text] = []
+    """Files, relative to `artifact/`, that may be in a format that runs code when it is loaded."""
+
+
 class Batch(Contract):
     """What is scored, and when."""
 
@@ -151,6 +158,8 @@ class ModelContract(Contract):
     """How a candidate is judged."""
     serving: Serving = Serving()
     """Limits of the deployed API."""
+    artifact: Artifact = Artifact()
+    """What is known of the trained files."""
     batch: Batch | None = None
     """What is scored, and when."""
     monitoring: Monitoring | None = None

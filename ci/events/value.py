@@ -32,7 +32,7 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Refused:
-    """A candidate that the gate refused; ``loss`` is what it would have brought.
+    """A change that the gate refused; ``loss`` is what it would have brought.
 
     ``relative`` is that loss as a share of the rival's value; both are None where it was not worse.
     """
@@ -102,7 +102,7 @@ def count(place: PlaceName | None, events: Sequence[Event]) -> Value:
         models_live=sorted({_model(period) for period in every if period.ended is None}),
         released=len({(_model(p), p.version) for p in every if p.began.kind == "promoted"}),
         change_to_live=seconds(_lead_times(every)),
-        refused=[_refused(event) for event in events if event.kind == "refused"],
+        refused=[_refused(event) for event in _refusals(events)],
         failed=sum(event.kind == "failed" for event in events),
         rolled_back=sum(event.kind == "rolled_back" for event in events),
         restore=seconds(
@@ -150,6 +150,15 @@ def _stamp(event: Event) -> str:
     return event.at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _refusals(events: Sequence[Event]) -> list[Event]:
+    """The refusals, of a pull request's candidates of a model only the last."""
+    found: dict[tuple[str, int | str | None], Event] = {}
+    for event in events:
+        if event.kind == "refused":
+            found[event.model, event.pull or event.hash] = event
+    return list(found.values())
+
+
 def _refused(event: Event) -> Refused:
     found = event.measured
     worse = found is not None and found.difference is not None and found.difference < 0
@@ -189,7 +198,8 @@ def in_words(found: Value) -> str:
 
 def _loss(refused: Refused) -> str:
     share = f", {refused.relative:.1%} of its value" if refused.relative is not None else ""
-    return f"{refused.text}{share} ({refused.rule or NOT_RECORDED})"
+    where = f", #{refused.pull}" if refused.pull else ""
+    return f"{refused.text}{share} ({refused.rule or NOT_RECORDED}{where})"
 
 
 def _time(found: Seconds) -> str:

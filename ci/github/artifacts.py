@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
 from ci.files import file_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ci.github.client import GitHub
@@ -29,6 +31,16 @@ def find_artifacts(github: GitHub, name: str) -> list[Artifact]:
     found = github.paginate(f"{github.repo}/actions/artifacts", {"name": name}, key="artifacts")
     live = [each for each in found if not each["expired"]]
     return sorted(live, key=lambda each: (each["created_at"] or "", each["id"]), reverse=True)
+
+
+def artifacts_since(github: GitHub, since: datetime | None) -> Iterator[Artifact]:
+    """Artifacts of any run made at or after ``since``, newest first, expired ones left out."""
+    for each in github.paginate(f"{github.repo}/actions/artifacts", key="artifacts"):
+        made = each["created_at"]
+        if since and made and datetime.fromisoformat(made) < since:
+            return  # GitHub lists the newest first
+        if not each["expired"]:
+            yield each
 
 
 def download(github: GitHub, artifact_id: int, path: Path, limit_bytes: int) -> None:

@@ -10,6 +10,7 @@ from ci.contract.model import ARTIFACT, METRICS
 from ci.errors import MlopsError
 from ci.files import file_digest, read_json, tree_digest, write_json
 from ci.fingerprint import fingerprint
+from ci.trust.artifact import require_loadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,8 @@ def current_candidate(repository: Repository, contract: ModelContract) -> Candid
 
     Raises:
         MlopsError: ``no_candidate`` where none was trained, ``outdated_candidate`` where the
-            folder, its data or the outputs have changed since.
+            folder, its data or the outputs have changed since, ``format_not_allowed`` where
+            policies/trust.yaml does not let a file of the artifact be loaded.
     """
     name = contract.name
     candidate = read_candidate(repository, name)
@@ -80,6 +82,7 @@ def current_candidate(repository: Repository, contract: ModelContract) -> Candid
             f"The outputs in models/{name} are not those of its last finished run (it was cut off "
             f"or they were edited); type: mlops train {name}",
         )
+    require_loadable(repository, contract, repository.model_dir(name) / ARTIFACT)
     return candidate
 
 

@@ -14,6 +14,7 @@ from ci.registry.change import Why, moved
 from ci.release.notes import how_to_serve
 from ci.release.tell import failures, minutes, tell_new
 from ci.report.markdown import plain, table
+from ci.review.refused import refusals_since
 from ci.state.branch import StateBranch
 from ci.state.local import fetch, state_folder
 from ci.state.records import (
@@ -69,7 +70,12 @@ def settle(
     found = _outcome(plan, state, told)
     _tell(github, plan, found)  # first: whatever fails below, people know
     _show_drafts(github, state)
-    events = [*failures(plan, found, told, github.context.run_url), *minutes(github)]
+    last = deployed(state)
+    events = [
+        *refusals_since(github, last.at if last else None),
+        *failures(plan, found, told, github.context.run_url),
+        *minutes(github),
+    ]
     _write(repository, plan, found, request, events)
     return found
 

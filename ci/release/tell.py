@@ -113,7 +113,7 @@ def _failed(model: str, message: str, told: Failed | None, why: Why) -> Draft:
 
 
 def _is_new(known: list[Event], draft: Draft) -> bool:
-    same = any(
+    same = draft.workflow_run is not None and any(
         (each.kind, each.model, each.workflow_run, each.minutes)
         == (draft.kind, draft.model, draft.workflow_run, draft.minutes)
         for each in known

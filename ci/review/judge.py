@@ -12,6 +12,7 @@ from bentos.bundle import MODEL_DIRECTORY
 from ci.contract.model import ARTIFACT, ModelContract, load_model_contract
 from ci.contract.policy import load_policy
 from ci.contract.promotion import PromotionPolicy
+from ci.contract.trust import TrustPolicy
 from ci.errors import MlopsError
 from ci.files import file_digest, read_yaml_quickly, tree_digest
 from ci.fingerprint import Platform, fingerprint, inputs
@@ -21,6 +22,7 @@ from ci.handover.read import LIMITS, Limits, bad_handover, read_handover
 from ci.report.sections import Subject
 from ci.repository import NAME_PATTERN, Repository
 from ci.review.doubts import doubts
+from ci.trust.artifact import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +107,7 @@ def _judged(court: Court, handover: Handover, folder: Path) -> ModelReview:
     source = court.source_at(manifest.base_sha)
     merged = Repository(source.root)
     own = load_model_contract(merged, name)
-    _check_origin(handover, source, own, folder)
+    _check_origin(court.base, handover, source, own, folder)
     contract = _judged_contract(court.base, own, merged)
     live = champion(court.base, name)
     candidate = _candidate(manifest, merged, handover)
@@ -131,7 +133,7 @@ def _judged(court: Court, handover: Handover, folder: Path) -> ModelReview:
 
 
 def _check_origin(
-    handover: Handover, source: Source, contract: ModelContract, folder: Path
+    base: Repository, handover: Handover, source: Source, contract: ModelContract, folder: Path
 ) -> None:
     """The handover is of the commit that it names, and its Bento of the same files."""
     from ci.package.archive import unpack
@@ -154,9 +156,17 @@ def _check_origin(
     bento = folder / "bento"
     unpack(handover.folder / BENTO, bento)
     check_bento(bento, manifest, contract, source.root)
+    _check_formats(base, contract, bento / "src" / MODEL_DIRECTORY / ARTIFACT)
     artifact = tree_digest(bento / "src" / MODEL_DIRECTORY / ARTIFACT)
     if manifest.candidate and manifest.candidate.outputs.get(ARTIFACT) != artifact:
         raise bad_handover("the artifact in its Bento is not the one that its run recorded")
+
+
+def _check_formats(base: Repository, contract: ModelContract, artifact: Path) -> None:
+    """No file is in a format that the default branch's policy does not let be loaded."""
+    found = refusals(load_policy(base, TrustPolicy), contract, artifact)
+    if found:
+        raise bad_handover(f"artifact/{found[0].file[:200]} {found[0].problem}")
 
 
 def _judged_contract(base: Repository, own: ModelContract, merged: Repository) -> ModelContract:

@@ -14,6 +14,7 @@ from ci.errors import MlopsError
 from ci.files import read_yaml_quickly, write_json, write_whole
 from ci.github import artifacts
 from ci.github.client import GitHubError
+from ci.release.judged import measured
 from ci.review.decide import decide
 from ci.review.look import Look, find_pull, look
 from ci.review.source import Source, source
@@ -145,6 +146,7 @@ def _reviewed_model(each: ModelReview, repository: Repository, merged: Source) -
         verdict=judgement.verdict.verdict if judgement else "fail",
         rules=judgement.verdict.rules if judgement else [],
         problem=each.problem or failure,
+        measured=measured(judgement.contract, judgement.evaluation) if judgement else None,
     )
 
 

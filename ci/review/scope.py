@@ -107,17 +107,37 @@ def _removed(name: str) -> str:
 def _contract_notices(base: Repository, merged: Repository, name: str) -> list[str]:
     """What of the contract decides and is changed; a new model's whole contract is new."""
     before, now = _contract(base.models_dir, name), _contract(merged.models_dir, name)
+    may_run = _may_run_code(name, before, now)
     if not before:
         return [
+            *may_run,
             f"**{plain(name)} is new**: it is judged as its own contract says. Read its "
-            "`evaluation` with care."
+            "`evaluation` with care.",
         ]
     changed = [words for key, words in PARTS.items() if before.get(key) != now.get(key)]
-    return [
+    return may_run + [
         f"**{plain(name)} changes {words}.** It is judged as the default branch says; the change "
         "takes effect with the next pull request."
         for words in changed
     ]
+
+
+def _may_run_code(name: str, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Files of its artifact that may newly be in a format that runs code when it is loaded."""
+    had, has = _code_files(before), _code_files(now)
+    if not has - had:
+        return []
+    return [
+        f"**{plain(name)} allows files that run code when they are loaded** "
+        f"({_listed(sorted(has - had))}). What they import was read without loading them; who "
+        "wrote them decides what they do."
+    ]
+
+
+def _code_files(contract: dict[str, Any]) -> set[str]:
+    artifact = contract.get("artifact")
+    files = artifact.get("may_run_code") if isinstance(artifact, dict) else None
+    return {str(each) for each in files} if isinstance(files, list) else set()
 
 
 def _contract(folder: Path, name: str) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from typing import Literal
 
 from ci.contract.base import Contract
 from ci.contract.verdict import RuleResult  # noqa: TC001 (pydantic reads it at run time)
+from ci.events.event import Measured  # noqa: TC001
 
 
 class ReviewedModel(Contract):
     """One touched model. Without a candidate the verdict is ``fail`` and ``problem`` says why.
 
-    ``source`` is the fingerprint of the checkout, ``fingerprint`` that of the candidate.
+    ``source`` is the fingerprint of the checkout, ``fingerprint`` that of the candidate,
+    ``measured`` how that did.
     """
 
     model: str
@@ -25,6 +27,7 @@ class ReviewedModel(Contract):
     verdict: Literal["pass", "fail"]
     rules: list[RuleResult]
     problem: str | None
+    measured: Measured | None = None
 
     def reason(self) -> str:
         """Why it fails, in a few words."""

@@ -240,6 +240,10 @@ def bento(change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> Callable[[P
     return poison
 
 
+# What is under a harmless name touches a file when it is loaded.
+HOSTILE = b"cposix\nsystem\n(S'touch was-loaded'\ntR."
+
+
 def forged_holdout(pull: PullRequest) -> bytes:
     return table(pull, HOLDOUT, lambda text: text.replace("north", "south"))
 
@@ -301,6 +305,10 @@ def forged_holdout(pull: PullRequest) -> bytes:
             "its Bento is not of this service",
         ),
         (
+            bento(lambda m: {**m, "src/model/artifact/line.csv": HOSTILE}),
+            "artifact/line.csv is a pickle, which runs code when it is loaded",
+        ),
+        (
             bento(lambda m: {**m, "src/model/artifact/line.csv": b"1,2\n"}),
             "the artifact in its Bento is not the one that its run recorded",
         ),
@@ -314,6 +322,7 @@ def test_a_handover_that_lies_is_refused(
     assert found.problem
     assert said in found.problem
     assert not (tmp_path / "x").exists()
+    assert not Path("was-loaded").exists()
 
 
 def test_a_table_that_grows_without_end_is_cut_off(pull: PullRequest, tmp_path: Path) -> None:
