@@ -26,6 +26,7 @@ from bentos.form import form
 from bentos.metrics import Metrics, exposition
 from bentos.model import no_worker, overloaded
 from bentos.openapi import document
+from bentos.replies import JSON, Replies, accepted
 from bentos.rows import RowsError
 from bentos.tables import TABLES, table_frame
 
@@ -60,7 +61,6 @@ PAGE_POLICY = (
     b"connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 PAGE_HEADERS = ((b"content-security-policy", PAGE_POLICY),)
-JSON = "application/json"
 # Asked for every few seconds by machines: counted, and not recorded.
 QUIET_PATHS = frozenset({"/readyz", "/metrics"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -101,10 +101,7 @@ class Application:
             "/docs.json": json_answer(described),
             "/metadata": json_answer(_metadata(model)),
         }
-        self._tail = b'],"model":%s,"version":%s}' % (
-            orjson.dumps(bundle.name),
-            orjson.dumps(bundle.version),
-        )
+        self._replies = Replies(bundle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; leave everything else to BentoML."""
@@ -206,9 +203,9 @@ class Application:
         )
         frame = self._frame(kind, body)
         predictions = await self._model.predict(frame, call.id)
-        call.rows = len(predictions)
+        call.rows = predictions.rows
         self._records.predicted(time.time(), call.id, frame, predictions)
-        return Answer(200, b'{"predictions":[' + orjson.dumps(predictions)[1:-1] + self._tail)
+        return self._replies.reply(predictions, accepted(call.headers.get(b"accept", b"")))
 
     def _frame(self, kind: str, body: bytes) -> Frame:
         most = self._model.bundle.limits["max_rows"]

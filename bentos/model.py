@@ -106,8 +106,8 @@ class ServedModel:
         """How many calls wait for a worker."""
         return self._pool.waiting()
 
-    async def predict(self, frame: Frame, request_id: str) -> list[Any]:
-        """A prediction a row: a scalar, or a mapping where the contract has several outputs.
+    async def predict(self, frame: Frame, request_id: str) -> Frame:
+        """The contract's outputs, one value a row, none of them missing.
 
         ``frame`` holds inputs that the contract allows; the log names ``request_id`` where they
         fail. Raises RequestError ``model_error``, ``no_worker`` or ``deadline``.
@@ -115,7 +115,7 @@ class ServedModel:
         if self.failure:
             raise no_worker()
         try:
-            answer = await self._pool.predict_async(frame)
+            return await self._pool.predict_async(frame)
         except RunnerError as error:
             logger.error("request %s: %s: %s", request_id, error.code, error.message)
             raise self._request_error(error) from None
@@ -123,7 +123,6 @@ class ServedModel:
             raise RequestError(
                 "too_large", f"the rows are too much for one call: {error}"
             ) from None
-        return _predictions(answer)
 
     def _request_error(self, error: RunnerError) -> RequestError:
         """What the caller is told: never what the model's code said."""
@@ -168,11 +167,3 @@ def fields(columns: Mapping[str, Mapping[str, Any]]) -> list[Field]:
     return [
         Field(name, rules["type"], bool(rules.get("nullable"))) for name, rules in columns.items()
     ]
-
-
-def _predictions(answer: Frame) -> list[Any]:
-    columns = answer.to_lists()
-    if len(columns) == 1:
-        return next(iter(columns.values()))
-    names = list(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bentos.answers import ERRORS
+from bentos.replies import MODEL_HEADER, VERSION_HEADER
 from bentos.rows import INTEGER_LIMIT, MOST_PROBLEMS, sample
 from bentos.tables import TABLES
 
@@ -159,7 +160,7 @@ def _error_schema() -> dict[str, Any]:
 def _predict(bundle: Bundle) -> dict[str, Any]:
     example = {"rows": [bundle.example_row()]}
     limits = bundle.limits
-    answers = {"200": _answer("One prediction a row.", _ref("Predictions"))}
+    answers = {"200": _predictions_answer()}
     for status in sorted({ERRORS[code][0] for code in PREDICT_ERRORS}):
         answers[str(status)] = _error_answer(status)
     return {
@@ -175,11 +176,29 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {"schema": _ref("Request"), "example": example},
-                **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES},
+                **_tables(),
             },
         },
         "responses": answers,
     }
+
+
+def _tables() -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES}
+
+
+def _predictions_answer() -> dict[str, Any]:
+    text = "One prediction a row: JSON, or a table with a column an output where Accept names one."
+    answer = _answer(text, _ref("Predictions"))
+    answer["content"] |= _tables()
+    answer["headers"] = {
+        name: {"schema": {"type": "string"}, "description": f"With a table: the {what}."}
+        for name, what in {
+            MODEL_HEADER: "model",
+            VERSION_HEADER: "registered version, or candidate",
+        }.items()
+    }
+    return answer
 
 
 def _plain_paths() -> dict[str, Any]:

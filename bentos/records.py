@@ -41,7 +41,7 @@ class Records:
         self._model = {"model": bundle.name, "version": bundle.version}
         self._kept = [name for name, rules in bundle.inputs.items() if not rules.get("pii")]
         self._access: deque[dict[str, Any]] = deque(maxlen=WAITING_LINES)
-        self._predictions: deque[tuple[float, str, Frame, list[Any]]] = deque(maxlen=WAITING_LINES)
+        self._predictions: deque[tuple[float, str, Frame, Frame]] = deque(maxlen=WAITING_LINES)
         self._directory = directory
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
@@ -54,7 +54,7 @@ class Records:
             self.dropped += len(self._access) == WAITING_LINES
             self._access.append(record)
 
-    def predicted(self, when: float, request_id: str, frame: Frame, predictions: list[Any]) -> None:
+    def predicted(self, when: float, request_id: str, frame: Frame, predictions: Frame) -> None:
         """What a call asked and was answered; not to be changed afterwards."""
         if self._directory is not None:
             self.dropped += len(self._predictions) == WAITING_LINES
@@ -86,19 +86,19 @@ class Records:
     def _access_line(self, record: dict[str, Any]) -> bytes:
         return _line({**record, "time": _iso(record["time"]), **self._model})
 
-    def _prediction_line(self, entry: tuple[float, str, Frame, list[Any]]) -> bytes:
+    def _prediction_line(self, entry: tuple[float, str, Frame, Frame]) -> bytes:
         """At most ROWS_LOGGED rows, evenly spread, without the columns with personal data."""
         when, request_id, frame, predictions = entry
-        step = -(-len(predictions) // ROWS_LOGGED)
+        step = -(-predictions.rows // ROWS_LOGGED)
         return _line(
             {
                 "time": _iso(when),
                 "request_id": request_id,
                 **self._model,
-                "rows": len(predictions),
+                "rows": predictions.rows,
                 "step": step,
                 "inputs": {name: frame.columns[name].every(step) for name in self._kept},
-                "predictions": predictions[::step],
+                "predictions": by_row(predictions, step),
             }
         )
 
@@ -115,6 +115,14 @@ class Records:
                 file.write(b"".join(written))
         except OSError:
             self.dropped += len(written)
+
+
+def by_row(predictions: Frame, step: int = 1) -> list[Any]:
+    """A value a row, or an object where there are several outputs."""
+    columns = {name: column.every(step) for name, column in predictions.columns.items()}
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _rotate(path: Path) -> None:

@@ -1,12 +1,14 @@
 """Keeps a Bento's API process alive behind one socket, which stays open while it is replaced.
 
 A program with the standard library only: BentoML is imported once, in the API process, and not
-here too, which halves the time and a third of the memory of `bentoml serve`.
+here too, which halves the time and a third of the memory of `bentoml serve`. It also looks after
+what processes leave: their temporary folder, and the file that they print to.
 Arguments: host, port, seconds to drain; with TLS, its certificate and key files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -18,6 +20,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+if __name__ == "__main__":  # this Bento's own code, wherever it is started from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from bentos.logs import keep_small
+from bentos.scratch import SERVICE, Scratch, remove_abandoned
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
@@ -28,18 +36,27 @@ LOCAL = "127.0.0.1"
 ACCESS_VARIABLE = "MLOPS_ACCESS"
 PROXY_VARIABLE = "MLOPS_BEHIND_PROXY"
 PRIVATE_VARIABLE = "MLOPS_PRIVATE_NETWORK"
+STDOUT = 1
 BACKLOG = 2048
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 GOOD_SECONDS = 60.0
+# A process that was stopped and goes on before that was not broken.
+STOPPED_SECONDS = 0.5
+STOPPED = (os.CLD_STOPPED, os.CLD_TRAPPED)
 
 
 class Supervisor:
-    """Runs a command again whenever it ends, until it is told to stop."""
+    """Runs a command again whenever it ends or is stopped, until it is told to end.
 
-    def __init__(self, command: list[str], descriptor: int) -> None:
+    ``scratch`` is the TMPDIR of the command and of all that it starts.
+    """
+
+    def __init__(self, command: list[str], descriptor: int, scratch: Scratch | None = None) -> None:
         self._command = command
-        self._descriptor = descriptor
+        self._scratch = scratch
+        # The command holds the folder's lock too: it may have to end without us.
+        self._descriptors = [descriptor, *([scratch.lock] if scratch else [])]
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -51,13 +68,21 @@ class Supervisor:
 
     def run(self) -> int:
         """Until the end; returns the exit code."""
+        keep_small(STDOUT)
+        environment = dict(os.environ)
+        if self._scratch:
+            environment["TMPDIR"] = str(self._scratch.path)
         pause = FIRST_PAUSE_SECONDS
         while True:
             began = time.monotonic()
-            self._process = subprocess.Popen(self._command, pass_fds=[self._descriptor])
+            self._process = process = subprocess.Popen(
+                self._command, pass_fds=self._descriptors, env=environment
+            )
             if self._stopping:  # told so while it was being started
-                self._process.terminate()
-            code = self._process.wait()
+                process.terminate()
+            code = _ended(process)
+            if self._scratch:
+                self._scratch.empty()
             if self._stopping:
                 return max(code, 0)
             if time.monotonic() - began > GOOD_SECONDS:
@@ -65,6 +90,20 @@ class Supervisor:
             print(f"The process ended with {code}; it is started again.", flush=True)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of ``process`` once it has ended; where it stays stopped, it is killed."""
+    options = os.WEXITED | os.WSTOPPED | os.WNOWAIT
+    with contextlib.suppress(ChildProcessError):  # whoever signalled it has taken its code
+        while (found := os.waitid(os.P_PID, process.pid, options)) and found.si_code in STOPPED:
+            time.sleep(STOPPED_SECONDS)
+            again = os.waitid(os.P_PID, process.pid, options | os.WNOHANG)
+            if again and again.si_code in STOPPED:
+                print("The process was stopped; it is ended.", flush=True)
+                process.kill()
+                break
+    return process.wait()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -119,12 +158,16 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"Can't listen on {host}:{port}: {error.strerror}.", file=sys.stderr)
         return 1
-    supervisor = Supervisor(
-        [sys.executable, str(API), str(listener.fileno()), *rest], listener.fileno()
-    )
+    remove_abandoned()
+    scratch = Scratch(SERVICE)
+    command = [sys.executable, str(API), str(listener.fileno()), *rest]
+    supervisor = Supervisor(command, listener.fileno(), scratch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
-    return supervisor.run()
+    try:
+        return supervisor.run()
+    finally:
+        scratch.remove()
 
 
 if __name__ == "__main__":

@@ -180,12 +180,13 @@ class Calls:
 
     def _late(self, batch: Batch) -> None:
         """Only the caller whose time is over hears so; the others are asked for again."""
+        error = late_error(batch.worker)
         batch.worker.kill()
         self._end(batch)
         now = self.loop.time()
         for call in reversed(batch.calls):
             if call.deadline <= now:
-                _fail(call, too_late())
+                _fail(call, error)
             else:
                 call.alone = True
                 self._waiting.appendleft(call)
@@ -215,9 +216,11 @@ def died_twice(language: str, see_log: str) -> NoWorkerError:
     )
 
 
-def too_late() -> DeadlineError:
-    """The error of a call whose worker took too long."""
-    return DeadlineError("The model did not answer within its time limit.")
+def late_error(worker: Worker) -> RunnerError:
+    """The error of a call whose time is over: its model took too long, or its worker is no more."""
+    if worker.running():
+        return DeadlineError("The model did not answer within its time limit.")
+    return NoWorkerError("The worker was stopped or died at the end of the call's time limit.")
 
 
 def _fail(call: Call, error: Exception) -> None:

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from bentos.runners.errors import DeadlineError, ModelLoadError, NoWorkerError, RunnerError
-from bentos.runners.process import BadReply, Worker, WorkerDied, WorkerLate
-from bentos.runners.scratch import Scratch, remove_abandoned
+from bentos.runners.process import BadReply, Reply, Worker, WorkerDied, WorkerLate
+from bentos.scratch import WORKERS, Scratch, remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bentos.runners.languages import Language
 
-CHECK_SECONDS = 1.0
+CHECK_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 LONGEST_MESSAGE = 1000
@@ -69,7 +69,7 @@ class Crew:
         """
         command = self._language.command(self._predict_file, self._artifact)
         remove_abandoned()
-        scratch = Scratch()
+        scratch = Scratch(WORKERS)
         self._open, self._failure, self._starts = True, None, 0
         # Workers die with the thread that started them, so one thread lives as long as they do.
         self._keeper = threading.Thread(
@@ -190,12 +190,13 @@ class Crew:
             with self._changed:
                 self._failure = failure
                 self._tell()
+                self._end_halted()
                 if failure is None:
                     pause = FIRST_PAUSE_SECONDS
                     self._changed.wait_for(lambda: self._dead or not self._open, CHECK_SECONDS)
                     self._drop_dead_idle()
                 else:
-                    self._changed.wait_for(lambda: not self._open, pause)
+                    self._rest(pause)
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         self._finish()
         scratch.remove()
@@ -207,6 +208,23 @@ class Crew:
             while self._idle:
                 self._drop(self._idle.pop())
         self._bury_dead()
+
+    def _end_halted(self) -> None:
+        """Kill each worker that was stopped: a caller of it gets another, as of a dead one.
+
+        Who waits for its reply then reads the end of its pipe. A slow model is not stopped.
+        """
+        with self._changed:
+            for worker in self._ready | self._starting:
+                if not worker.running():
+                    worker.kill()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next start, after one that failed."""
+        end = time.monotonic() + seconds
+        while self._open and (left := end - time.monotonic()) > 0:
+            self._changed.wait(min(left, CHECK_SECONDS))
+            self._end_halted()
 
     def _drop_dead_idle(self) -> None:
         for worker in [each for each in self._idle if not each.running()]:
@@ -259,7 +277,7 @@ class Crew:
     def _load_failure(self, worker: Worker, deadline: float) -> RunnerError | None:
         name = self._predict_file.name
         try:
-            reply = worker.receive(deadline)
+            reply = self._first_message(worker, deadline)
         except WorkerLate:
             return ModelLoadError(
                 f"{name} did not load the model within {self._start_timeout_seconds:g} seconds"
@@ -273,6 +291,16 @@ class Crew:
         if reply.kind == b"OPEN":
             return None
         return ModelLoadError(f"{name} could not load the model: {one_line(reply.body)}")
+
+    def _first_message(self, worker: Worker, deadline: float) -> Reply:
+        """What a worker says of its start; the others are looked after meanwhile."""
+        while True:
+            try:
+                return worker.receive(min(deadline, time.monotonic() + CHECK_SECONDS))
+            except WorkerLate:
+                if time.monotonic() >= deadline:
+                    raise
+                self._end_halted()
 
 
 def one_line(body: bytes | bytearray) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bentos.frames import Field, Frame, FrameError, decode, encode
-from bentos.runners.calls import Calls, died_twice, too_late
+from bentos.runners.calls import Calls, died_twice, late_error
 from bentos.runners.crew import Crew, one_line
 from bentos.runners.errors import ModelError, NoWorkerError
 from bentos.runners.languages import LANGUAGES
@@ -166,7 +166,7 @@ class RunnerPool:
             result = decode(reply.body) if reply.kind == b"DONE" else None
             answered = True
         except WorkerLate as error:
-            raise too_late() from error
+            raise late_error(worker) from error
         except (BadReply, FrameError) as error:
             raise NoWorkerError(f"The worker sent an unreadable reply: {error}.") from error
         finally:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bentos.frames import MAX_FRAME_BYTES
-from bentos.runners.scratch import end_processes_of
+from bentos.scratch import end_processes_of
 
 HEAD = struct.Struct("<4sII")
 REPLY_KINDS = (b"OPEN", b"DONE", b"FAIL")
@@ -91,8 +91,11 @@ class Worker:
         return self._process.pid
 
     def running(self) -> bool:
-        """Whether the process lives; leaves it unreaped, so that its id stays its own."""
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        """Whether the process lives and was not stopped, by SIGSTOP or the like.
+
+        A dead one is left unreaped, so that its id stays its own.
+        """
+        options = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self.pid, options) is None
 
     def call(self, body: bytes, deadline: float) -> Reply:

@@ -6,9 +6,10 @@ import os
 import time
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from bentos.logs import older
 from bentos.records import ACCESS_FILE, PREDICTIONS_FILE
 from ci.errors import MlopsError
 from ci.observe.recorded import lines_backwards, newest, of_request, parsed
@@ -40,7 +41,8 @@ def last(repository: Repository, name: str, lines: int) -> Logs:
         MlopsError: ``unknown_model`` or ``no_logs``.
     """
     log, folder = _places(repository, name)
-    printed = islice(lines_backwards(log), lines) if log.is_file() else ()
+    kept = [path for path in (log, older(log)) if path.is_file()]
+    printed = islice(chain.from_iterable(map(lines_backwards, kept)), lines)
     calls = islice(newest(folder, ACCESS_FILE), lines)
     return Logs([_text(line) for line in printed][::-1], list(calls)[::-1], [])
 
@@ -118,6 +120,8 @@ class _Tail:
 
     def fresh(self) -> list[bytes]:
         """The whole lines since the last time."""
+        if self._file and os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)  # it was cut
         data = self._file.read() if self._file else b""
         if not data and self._is_another():
             if self._file:
@@ -146,11 +150,11 @@ def _places(repository: Repository, name: str) -> tuple[Path, Path]:
 
 
 def _lines_with(log: Path, text: str) -> list[str]:
-    if not log.is_file():
-        return []
     wanted, found = text.encode(), deque[str](maxlen=1000)
-    with log.open("rb") as file:
-        found.extend(_text(line) for line in file if wanted in line)
+    for path in (older(log), log):
+        if path.is_file():
+            with path.open("rb") as file:
+                found.extend(_text(line) for line in file if wanted in line)
     return list(found)
 
 

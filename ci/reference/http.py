@@ -13,6 +13,8 @@ from bentos.answers import ERRORS
 from bentos.app import METHODS
 from bentos.bundle import Bundle
 from bentos.openapi import document
+from bentos.replies import JSON, MODEL_HEADER, VERSION_HEADER
+from bentos.tables import CSV, TABLES, TITLES
 from ci.reference.markdown import table
 
 # A contract as small as one can be: only what all models have in common is taken from it.
@@ -70,8 +72,24 @@ def _predict() -> str:
     )
     return (
         f"## POST /predict\n\n{text}\n\n```json\n{json.dumps(asked)}\n```\n\n"
-        f"```json\n{json.dumps(answered)}\n```\n\n{limits}"
+        f"```json\n{json.dumps(answered)}\n```\n\n{limits}\n\n{_forms()}"
     )
+
+
+def _forms() -> str:
+    text = (
+        "`Content-Type` says what the rows come as, `Accept` what the predictions are wanted as; "
+        "each may be any of these, whatever the other is. A table has a column for each input, or "
+        f"output, of the contract. Without `Accept`, and where it names none of these, the answer "
+        f"is JSON; errors always are. With a table the headers `{MODEL_HEADER}` and "
+        f"`{VERSION_HEADER}` say who answered."
+    )
+    rows = [["JSON", f"`{JSON}`"], *([TITLES[kind], f"`{kind}`"] for kind in TABLES)]
+    asked = (
+        f"curl -H 'Content-Type: {CSV}' -H 'Accept: {CSV}' --data-binary @rows.csv \\\n"
+        "  http://127.0.0.1:7100/demand-forecast/predict"
+    )
+    return f"{text}\n\n{table(['form', 'media type'], rows)}\n\n```sh\n{asked}\n```"
 
 
 def _errors() -> str:

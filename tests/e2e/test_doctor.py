@@ -148,11 +148,13 @@ def test_a_service_that_was_killed(ward: Ward) -> None:
 
 
 def test_a_service_that_hangs(ward: Ward) -> None:
-    api = ward.api()
-    os.kill(api, signal.SIGSTOP)
+    halted = [ward.service.pid, ward.api()]  # the supervisor would replace the other
+    for pid in halted:
+        os.kill(pid, signal.SIGSTOP)
     command = ward.finding("does not answer at")
     assert command == f"mlops stop {NAME} && mlops start {NAME}"
-    os.kill(api, signal.SIGCONT)
+    for pid in reversed(halted):
+        os.kill(pid, signal.SIGCONT)
     ward.type(command)
     assert ward.well()
 

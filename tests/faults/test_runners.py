@@ -175,9 +175,17 @@ def test_a_hang_ends_at_the_deadline(watched: Watched, action: str) -> None:
 
 def test_a_stopped_worker_is_replaced(watched: Watched) -> None:
     watched.ask("double")
-    os.kill(watched.pool.pids()[0], signal.SIGSTOP)
-    with pytest.raises(DeadlineError):
-        watched.ask("double", seconds=HASTY)
+    [stopped] = watched.pool.pids()
+    os.kill(stopped, signal.SIGSTOP)
+    assert watched.ask("double", 4.0) == [8.0]
+    assert watched.pool.pids() != [stopped]
+
+
+def test_a_stopped_worker_is_noticed_without_a_request(watched: Watched) -> None:
+    [stopped] = watched.pool.pids()
+    os.kill(stopped, signal.SIGSTOP)
+    assert wait_until(lambda: watched.pool.alive() == 0)
+    assert wait_until(lambda: watched.pool.pids() not in ([], [stopped]))
 
 
 @pytest.mark.parametrize("action", ["exit", "kill"])
@@ -193,15 +201,16 @@ def test_a_worker_that_dies_once_is_retried(watched: Watched) -> None:
     assert watched.calls() == ["exit once", "exit once"]
 
 
-def test_a_worker_killed_in_mid_request(watched: Watched) -> None:
-    def kill() -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_killed_or_stopped_in_mid_request(watched: Watched, number: int) -> None:
+    def send() -> None:
         assert wait_until((watched.artifact / "marker").exists)
-        os.kill(watched.pool.pids()[0], signal.SIGKILL)
+        os.kill(watched.pool.pids()[0], number)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+    sender = threading.Thread(target=send)
+    sender.start()
     assert watched.ask("sleep once", 4.0) == [8.0]
-    killer.join()
+    sender.join()
 
 
 def test_a_worker_killed_while_idle(watched: Watched) -> None:

@@ -68,6 +68,10 @@ def kill_api(service: Running) -> None:
     service.api().kill()
 
 
+def stop_api(service: Running) -> None:
+    service.api().send_signal(signal.SIGSTOP)
+
+
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -139,8 +143,7 @@ class Fault:
 GONE = frozenset({"503"})
 FAULTS = {
     "worker killed": Fault(kill_worker, others=GONE, often=True),
-    # A stopped worker looks like a slow model until its callers' time is over.
-    "worker stopped": Fault(stop_worker, others=GONE | {"504"}),
+    "worker stopped": Fault(stop_worker, often=True),
     "model raises": Fault(bad_row("raise"), "500", often=True),
     "model returns NaN": Fault(bad_row("nan"), "500"),
     "model returns too few": Fault(bad_row("short"), "500"),
@@ -158,6 +161,7 @@ FAULTS = {
     "client sends nonsense": Fault(send_nonsense, "400, 422"),
     "disk full": Fault(fill_the_disk, "lost records are counted", often=True),
     "API process killed": Fault(kill_api, others=GONE | {"connection"}, often=True),
+    "API process stopped": Fault(stop_api, others=GONE | {"connection"}, often=True),
 }
 
 
@@ -221,8 +225,9 @@ def test_nothing_is_left_of_all_this(service: Running) -> None:
     time.sleep(6)  # connections that callers left are closed after five seconds
     assert service.api().num_fds() < 60
     temporary = service.log.parents[1] / "tmp"
-    [folder] = temporary.glob("mlops-workers-*")
-    assert len(os.listdir(folder)) == WORKERS
+    [folder] = temporary.iterdir()
+    [workers] = folder.iterdir()
+    assert len(os.listdir(workers)) == WORKERS
     left = [each for each in processes_below(temporary) if each not in family]
     assert left == [], "what models started ended with their workers"
 

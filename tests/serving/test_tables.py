@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import io
 import math
+from csv import reader as text_rows
+from json import loads
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
 from bentos.answers import RequestError
+from bentos.bundle import Bundle
+from bentos.frames import Column, Frame
+from bentos.replies import JSON, Replies, accepted
 from bentos.rows import RowsError
 from bentos.tables import ARROW_FILE, ARROW_STREAM, CSV, PARQUET, TABLES, table_frame
 from tests.support import services
@@ -64,6 +71,87 @@ def test_a_table_gets_the_same_answer_as_json(running, kind):
     table = running.client.post("/predict", content=content, headers=headers)
     assert table.json() == json.json()
     assert json.json()["predictions"] == [8.0, -8.0, 2.0]
+
+
+def read(kind, content):
+    if kind == CSV:
+        return csv.read_csv(io.BytesIO(content))
+    if kind == PARQUET:
+        return parquet.read_table(io.BytesIO(content))
+    reader = pa.ipc.open_stream if kind == ARROW_STREAM else pa.ipc.open_file
+    return reader(content).read_all()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_answer_is_a_table_where_accept_asks_for_it(running, kind):
+    asked = {"accept": f"text/html, {kind};q=0.9, */*;q=0.1"}
+    answer = running.client.post("/predict", json={"rows": ROWS}, headers=asked)
+    assert answer.headers["content-type"] == kind
+    assert read(kind, answer.content).to_pydict() == {"y": [8.0, -8.0, 2.0]}
+    assert (answer.headers["x-model"], answer.headers["x-model-version"]) == (
+        "tiny-r",
+        "candidate",
+    )
+    wrong = running.client.post("/predict", json={"rows": []}, headers=asked)
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_rows")
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        (b"", JSON),
+        (b"*/*", JSON),
+        (b"text/html,application/xhtml+xml,*/*;q=0.8", JSON),
+        (b"image/png", JSON),
+        (b"application/*", JSON),
+        (b"Text/CSV ; header=present", CSV),
+        (b"application/json;q=0.5, text/csv;q=0.6", CSV),
+        (b"application/json, text/csv", JSON),
+        (b"text/csv;q=0, application/json;q=0.1", JSON),
+        (b"text/csv;q=0", JSON),
+        (b"text/csv;q=nan, text/csv;q=", JSON),
+        (b"text/csv;q=inf", CSV),
+        (b"\xff;q=\xff,,;;=", JSON),
+    ],
+)
+def test_what_accept_prefers(header, kind):
+    assert accepted(header) == kind
+
+
+OUTPUTS = {
+    "number": Column("float64", np.array([1.5, -0.1])),
+    "integer": Column("int32", np.array([1, -(2**31) + 1], np.int32)),
+    "boolean": Column("bool", np.array([True, False])),
+    "string": Column("utf8", np.array(["", 'Käse, "alt"\n=1'], dtype=object)),
+}
+VALUES = {name: column.to_list() for name, column in OUTPUTS.items()}
+
+
+@pytest.fixture
+def replies():
+    return Replies(Bundle(Path(), {"name": "m"}, {"version": 3}))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_type_of_output_keeps_its_values(kind, replies):
+    answer = replies.reply(Frame(OUTPUTS), kind)
+    assert answer.media_type == kind.encode()
+    if kind == CSV:
+        rows = list(text_rows(io.StringIO(answer.body.decode())))
+        written = ["1.5", "1", "true", ""], ["-0.1", "-2147483647", "false", VALUES["string"][1]]
+        assert rows == [list(OUTPUTS), *written]
+    else:
+        assert read(kind, answer.body).to_pydict() == VALUES
+    assert (b"x-model-version", b"3") in answer.all_headers()
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_one_output_is_a_value_a_row(name, replies):
+    assert loads(replies.reply(Frame({name: OUTPUTS[name]}), JSON).body) == {
+        "predictions": VALUES[name],
+        "model": "m",
+        "version": 3,
+    }
 
 
 @pytest.mark.parametrize("kind", TABLES)

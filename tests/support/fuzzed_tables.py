@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import io
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -120,6 +121,15 @@ def bad_bodies(kind: str) -> st.SearchStrategy[bytes]:
     """Whatever may come with this media type."""
     good = bodies(kind, good_tables())
     return st.binary() | damaged(good) | bodies(kind, odd_tables())
+
+
+ACCEPTED = itertools.cycle([*TABLES, "*/*", "application/json", "text/html"])
+
+
+@schemathesis.hook
+def before_call(_: Any, case: Any, __: Any) -> None:
+    """Ask for each form of an answer in turn."""
+    case.headers = {**(case.headers or {}), "Accept": next(ACCEPTED)}
 
 
 assert {ARROW_FILE, ARROW_STREAM, CSV, PARQUET} == set(TABLES)
