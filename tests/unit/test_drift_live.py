@@ -13,6 +13,7 @@ import pytest
 
 from bentos.bundle import Bundle
 from bentos.columns import rows_frame
+from bentos.frames import from_pandas
 from bentos.records import PREDICTIONS_FILE, Records
 from ci.cli.run import run
 from ci.contract.model import ARTIFACT, ModelContract, load_model_contract
@@ -58,7 +59,8 @@ class Live:
             day = datetime.fromisoformat(f"{part['day'].iloc[0]}T12:00:00").replace(tzinfo=UTC)
             asked = part[list(INPUT)].to_dict("records")
             frame = rows_frame(asked, bundle.inputs)
-            predictions = (2 * part["price"]).tolist()
+            [output] = bundle.outputs
+            predictions = from_pandas(pd.DataFrame({output: 2 * part["price"]}))
             recorder.predicted(day.timestamp(), f"{version}-{number}", frame, predictions)
         recorder.close()
 

@@ -14,6 +14,7 @@ import pytest
 import bentos.records
 from bentos.bundle import Bundle
 from bentos.columns import rows_frame
+from bentos.frames import Field, from_rows
 from bentos.records import Records
 from ci.observe import recorded
 from ci.repository import Repository
@@ -37,11 +38,12 @@ def record(repository: Repository, *ids: str) -> None:
     """Calls with these ids, written as the service writes them."""
     bundle = Bundle(Path(), services.contract("r") | {"name": NAME}, {"version": 3})
     records = Records(records_dir(repository, NAME), bundle)
+    answered = from_rows([{"y": 2.0}, {"y": 4.0}], [Field("y", "number")])
     for each in ids:
         call = {"method": "POST", "path": "/predict", "caller": "", "code": "", "status": 200}
         records.request({"time": 0.0, "request_id": each, "rows": 2, "ms": 1.5, **call})
         rows = [{"x": 1.0, "n": 1, "mode": "ok"}, {"x": 2.0, "n": None, "mode": "ok"}]
-        records.predicted(0.0, each, rows_frame(rows, bundle.inputs), [2.0, 4.0])
+        records.predicted(0.0, each, rows_frame(rows, bundle.inputs), answered)
         time.sleep(0.02)
     records.close()
 
