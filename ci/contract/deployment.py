@@ -42,6 +42,22 @@ class Canary(Contract):
     """How many of 100 callers; the same ones all the time."""
     seconds: Annotated[float, Field(gt=0, le=86400)]
     """For how long."""
+    shift: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """How far the distribution of its predictions may be from that of the live version: the largest
+    share of them that lies elsewhere, beyond chance; 1: any."""
+
+
+class Shadow(Contract):
+    """Calls of the prediction log are asked of a new version before any caller reaches it."""
+
+    rows: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """How many logged rows at most, the newest; 0: none."""
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """How long it may take; what is left then is not asked."""
+    failed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The largest share of calls that may end with an error, or with what the contract forbids."""
+    differing: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The largest share of predictions that may differ from those of the live version; 1: any."""
 
 
 class Objectives(Contract):
@@ -60,6 +76,11 @@ class DeploymentPolicy(Policy):
 
     local: LocalTarget = LocalTarget()
     """The target local: processes on this machine."""
+    shadow: Shadow = Shadow()
+    """Logged calls, asked of a new version before callers reach it."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """A number differs from another where it is further from it than this share of it; shadow and
+    canary leave smaller differences alone."""
     canary: Canary | None = None
     """Without it a new version answers all callers at once."""
     objectives: Objectives = Objectives()

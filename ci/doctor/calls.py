@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bentos.records import ACCESS_FILE
 from ci.doctor.finding import Finding
-from ci.observe.recorded import newest
+from ci.observe.recorded import is_own, newest
 from ci.targets.launch import records_dir
 
 if TYPE_CHECKING:
@@ -48,5 +48,5 @@ def _last_minutes(repository: Repository, name: str) -> Iterator[dict[str, Any]]
     for record in newest(records_dir(repository, name), ACCESS_FILE):
         if record["time"] < begin:
             return
-        if record["path"] == "/predict":
+        if record["path"] == "/predict" and not is_own(record):
             yield record

@@ -9,7 +9,7 @@ from bentos.records import PREDICTIONS_FILE
 from ci.errors import MlopsError
 from ci.monitor.measures import TIME, chunk_of
 from ci.monitor.periods import LEAST_ANALYSIS_ROWS, as_column, as_output
-from ci.observe.recorded import kept_files, parsed
+from ci.observe.recorded import is_own, kept_files, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,8 @@ def _rows(servable: Servable, folder: Path) -> tuple[dict[str, list[Any]], int, 
     for path in kept_files(folder, PREDICTIONS_FILE):
         with path.open("rb") as file:
             for entry in filter(None, map(parsed, file)):
+                if is_own(entry):
+                    continue
                 predictions = entry["predictions"]
                 if entry["version"] != servable.version:
                     others += len(predictions)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from bentos.logs import older
 from bentos.records import ACCESS_FILE, PREDICTIONS_FILE
 from ci.errors import MlopsError
-from ci.observe.recorded import lines_backwards, newest, of_request, parsed
+from ci.observe.recorded import Tail, lines_backwards, newest, of_request, parsed
 from ci.targets.launch import log_path, records_dir
 from ci.targets.local import known_models
 
@@ -74,7 +73,7 @@ def follow(repository: Repository, name: str, lines: int) -> Iterator[str]:
         MlopsError: as `last`.
     """
     log, folder = _places(repository, name)
-    tails = [_Tail(log), _Tail(folder / ACCESS_FILE)]
+    tails = [Tail(log), Tail(folder / ACCESS_FILE)]
     found = last(repository, name, lines)
     yield from found.output
     yield from map(shown, found.requests)
@@ -100,43 +99,6 @@ def shown(record: dict[str, Any]) -> str:
         record["request_id"],
     ]
     return "  ".join(str(part) for part in parts if part != "")
-
-
-class _Tail:
-    """What is written to a file from now on, whether it is there yet, goes on or is rotated."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = self._open()
-        self._rest = b""
-        if self._file:
-            self._file.seek(0, 2)
-
-    def _open(self) -> BinaryIO | None:
-        try:
-            return self._path.open("rb")
-        except FileNotFoundError:
-            return None
-
-    def fresh(self) -> list[bytes]:
-        """The whole lines since the last time."""
-        if self._file and os.fstat(self._file.fileno()).st_size < self._file.tell():
-            self._file.seek(0)  # it was cut
-        data = self._file.read() if self._file else b""
-        if not data and self._is_another():
-            if self._file:
-                self._file.close()
-            self._file = self._open()
-            data = self._file.read() if self._file else b""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return lines
-
-    def _is_another(self) -> bool:
-        try:
-            now = self._path.stat().st_ino
-        except FileNotFoundError:
-            return False
-        return self._file is None or now != os.fstat(self._file.fileno()).st_ino
 
 
 def _places(repository: Repository, name: str) -> tuple[Path, Path]:

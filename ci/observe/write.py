@@ -13,7 +13,7 @@ from ci.files import write_json, write_whole
 from ci.observe.dashboard import dashboard
 from ci.observe.rules import rules
 from ci.targets import front
-from ci.targets.local import known_models
+from ci.targets.services import all_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +41,8 @@ def _write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 
 def _configuration(repository: Repository, folder: Path, policy: LocalTarget) -> dict[str, Any]:
-    targets = [
-        _target(name, front.address(repository, name, policy)) for name in known_models(repository)
-    ]
+    names = [record.model for record in all_records(repository)]
+    targets = [_target(name, front.address(repository, name, policy)) for name in names]
     job: dict[str, Any] = {"job_name": "models", "static_configs": targets, "honor_labels": True}
     if (folder / KEY_FILE).is_file():
         job["authorization"] = {"credentials_file": KEY_FILE}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ci.busy import only_one
 from ci.console import say, step
@@ -19,6 +19,7 @@ from ci.registry.versions import PRODUCTION, by_alias
 from ci.release.judged import RefusedError, measured, verdict_line, waivers
 from ci.release.tell import told
 from ci.targets import front, local
+from ci.targets.trial import shadowed
 from ci.toolchain import require
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A version and the base address at which departments call it."""
+    """A version and the base address at which departments call it.
+
+    ``shadow`` is what came of the logged calls that it was asked, where it was deployed here.
+    """
 
     model: str
     version: int
     url: str
+    shadow: dict[str, Any] | None
 
 
 def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deployed:
@@ -64,7 +69,8 @@ def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deploy
                     service = local.switch(repository, version, contract.example_row(), policy)
                 promote(repository, name, version.version, why)
             local.told(repository, name)
-        return Deployed(name, service.version, front.address(repository, name, policy.local))
+        url = front.address(repository, name, policy.local)
+        return Deployed(name, service.version, url, shadowed(repository, name, service.version))
 
 
 def _registered(repository: Repository, contract: ModelContract, why: Why) -> Version:

@@ -14,6 +14,7 @@ from ci.events.log import own_log
 from ci.github.runs import jobs
 from ci.registry.change import Why
 from ci.release.judged import RefusedError, first_time, refusal
+from ci.release.reviewers import is_known, tell_reviewers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 OWN = ("broken_chain", "events_unwritable")
+# Checks of a new version that keep the one before live.
+WENT_BACK = ("start_failed", "probe_failed", "too_slow", "shadow_failed", "canary_failed")
 
 
 @contextmanager
@@ -42,7 +45,11 @@ def told(repository: Repository, name: str, why: Why, version: int | None = None
         raise
     except MlopsError as error:
         if error.code not in OWN:
-            tell_or_say(repository, failure(name, why, error.code, error.message, version))
+            draft = failure(name, why, error.code, error.message, version)
+            known = is_known(repository, draft)
+            tell_or_say(repository, draft)
+            if error.code in WENT_BACK and not known:
+                tell_reviewers(repository, draft)
         raise
 
 

@@ -1,4 +1,7 @@
-"""A share of the callers reaches a new version first, and is watched: does it fail or slow down?"""
+"""A share of the callers reaches a new version first, and is watched.
+
+Does it fail or slow down, or predict something else than the version that is live?
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,22 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bentos.records import PREDICTIONS_FILE
+from ci.observe.recorded import Tail, is_own, parsed
 from ci.targets import processes
 from ci.targets.http import ANSWER_SECONDS, is_ready
+from ci.targets.shift import Predicted, shift
 
 if TYPE_CHECKING:
-    from ci.contract.deployment import Objectives
+    from pathlib import Path
+
+    from ci.contract.deployment import DeploymentPolicy, Objectives
     from ci.targets.services import Service
 
 LOOK_SECONDS = 1.0
 # Fewer could be anybody's bad luck.
 LEAST = 3
+LEAST_COMPARED = 20
 SLOW_SHARE = 0.01  # p99: one call in a hundred may take longer
 TIMES = 2.0
 LINE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
@@ -38,22 +47,65 @@ class Seen:
         return Seen(self.calls - before.calls, self.errors - before.errors, self.slow - before.slow)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of a canary and of the version that is live, and what is ``problem`` with it.
+
+    ``shift`` is how far the predictions lie apart, beyond chance; None where too few are known.
+    """
+
+    problem: str | None = None
+    canary: Seen = Seen()
+    live: Seen = Seen()
+    shift: float | None = None
+
+
 def watch(
-    canary: Service, live: Service, seconds: float, objectives: Objectives, key: str | None
-) -> tuple[str | None, Seen, Seen]:
-    """Look at both for ``seconds``; what is wrong with the canary, or None, and what they did."""
+    canary: Service, live: Service, policy: DeploymentPolicy, records: Records, key: str | None
+) -> Watched:
+    """Look at both for as long as the policy says, or until something is wrong with the canary."""
+    rules, objectives = policy.canary, policy.objectives
+    assert rules  # noqa: S101 (nobody is a canary otherwise)
     before = [_look(each, objectives, key) for each in (canary, live)]
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + rules.seconds
     while True:
         time.sleep(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
         over = time.monotonic() >= deadline
         if not processes.is_running(canary.pid, canary.started) or not is_ready(canary.url):
-            return "it no longer answers", Seen(), Seen()
+            return Watched("it no longer answers")
         now = [_look(each, objectives, key) for each in (canary, live)]
         new, old = (after.since(first) for after, first in zip(now, before, strict=True))
-        problem = judge(new, old, objectives)
+        moved = records.shift(policy.tolerance)
+        problem = judge(new, old, objectives) or _moved(moved, rules.shift)
         if problem or over:
-            return problem, new, old
+            return Watched(problem, new, old, moved)
+
+
+class Records:
+    """What both versions answer from now on, as the prediction log in ``folder`` tells it."""
+
+    def __init__(self, folder: Path, canary: int, live: int, *, whole: bool) -> None:
+        self._tail = Tail(folder / PREDICTIONS_FILE)
+        self._versions = {canary: Predicted(whole), live: Predicted(whole)}
+
+    def shift(self, tolerance: float) -> float | None:
+        """How far their predictions lie apart; None until both answered enough."""
+        for entry in filter(None, map(parsed, self._tail.fresh())):
+            if entry["version"] in self._versions and not is_own(entry):
+                self._versions[entry["version"]].add(entry)
+        canary, live = self._versions.values()
+        if min(canary.calls, live.calls) < LEAST_COMPARED:
+            return None
+        return shift(canary, live, tolerance)
+
+
+def _moved(moved: float | None, limit: float) -> str | None:
+    if moved is None or moved <= limit:
+        return None
+    return (
+        f"its predictions are others: {moved:.2f} of them lie elsewhere than those of the version "
+        f"that is live, and canary.shift in policies/deployment.yaml is {limit:g}"
+    )
 
 
 def judge(canary: Seen, live: Seen, objectives: Objectives) -> str | None:

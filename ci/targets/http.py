@@ -59,14 +59,17 @@ def metrics(url: str, key: str | None) -> dict[str, float] | None:
 
 
 def post(
-    url: str, body: dict[str, Any], seconds: float = 30.0, key: str | None = None
+    url: str,
+    body: dict[str, Any],
+    seconds: float = 30.0,
+    key: str | None = None,
+    request_id: str = "",
 ) -> tuple[int, dict[str, Any]]:
     """POST ``body`` to ``url``/predict: the status and the parsed answer."""
+    headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
     authorization = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(  # noqa: S310
-        f"{url}/predict",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **authorization},
+        f"{url}/predict", data=json.dumps(body).encode(), headers={**headers, **authorization}
     )
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ci.console import say
 from ci.errors import MlopsError
-from ci.files import write_json
 from ci.keys import own_key
 from ci.targets import front, processes
-from ci.targets.canary import watch
 from ci.targets.http import is_ready, served
-from ci.targets.launch import end, launch, release_path
+from ci.targets.launch import end, launch
 from ci.targets.readiness import probe, probe_speed
 from ci.targets.services import (
     CANARY,
@@ -34,6 +31,7 @@ from ci.targets.services import (
     read_record,
     write_record,
 )
+from ci.targets.trial import replay, try_out
 from ci.targets.turn import one_switch_at_a_time
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ ENVIRONMENT = "production"
 # A call that HAProxy sends on just before a switch has arrived by then.
 GRACE_SECONDS = 0.2
 REACHED_SECONDS = 5.0
-CANARY_MARGIN_SECONDS = 10.0
 
 
 def recorded(repository: Repository, name: str) -> Service | None:
@@ -91,7 +88,8 @@ def switch(
 
     Raises:
         MlopsError: ``busy``, ``no_port``, ``port_in_use``, ``no_haproxy``, ``start_failed``,
-            ``probe_failed``, ``too_slow``, ``canary_failed`` or ``front_failed``.
+            ``probe_failed``, ``too_slow``, ``shadow_failed``, ``canary_failed`` or
+            ``front_failed``.
     """
     service = _brought_up(repository, version, example, policy.local)
     live = read_record(repository, version.model).of(LIVE)
@@ -101,8 +99,9 @@ def switch(
             own_key(repository, version.model) as key,
         ):
             probe_speed(service, example, policy.objectives.p99_seconds, key)
-            if policy.canary and live and live.version != version.version and _answers(live):
-                _try_out(repository, service, live, policy, key)
+            replay(repository, service, policy, key)
+            if live and live.version != version.version and _answers(live):
+                try_out(repository, service, live, policy, key)
     return take_over(repository, service, policy.local)
 
 
@@ -212,42 +211,6 @@ def _is_over(service: Service) -> bool:
 
 def _runs(service: Service) -> bool:
     return processes.is_running(service.pid, service.started)
-
-
-def _try_out(
-    repository: Repository,
-    service: Service,
-    live: Service,
-    policy: DeploymentPolicy,
-    key: str | None,
-) -> None:
-    """Have a share of the callers reach ``service`` for a while.
-
-    Raises:
-        MlopsError: ``canary_failed``; the caller ends it.
-    """
-    rules = policy.canary
-    if rules is None:
-        return
-    until = time.time() + rules.seconds + CANARY_MARGIN_SECONDS
-    canary = replace(service, role=CANARY, share=rules.share, until=until)
-    record = read_record(repository, service.model)
-    services = [canary if each == service else each for each in record.services]
-    write_record(repository, replace(record, services=tuple(services)))
-    front.apply(repository, policy.local)
-    reach = f"{rules.share:g} of 100 callers reach version {service.version}"
-    say(f"  {reach} for {rules.seconds:g} s …")
-    problem, new, old = watch(canary, live, rules.seconds, policy.objectives, key)
-    outcome = {"problem": problem, "rules": rules.model_dump(), "against": live.version}
-    path = release_path(repository, service.model, service.version).with_suffix(".canary.json")
-    write_json(path, {**outcome, "canary": asdict(new), "live": asdict(old)})
-    if problem:
-        raise MlopsError(
-            "canary_failed",
-            f"Version {service.version} of {service.model} went back to version {live.version}: "
-            f"as a canary, {problem}; see {repository.relative(path)}.",
-        )
-    say(f"  it answered {new.calls} calls, {new.errors} of them with 5xx, {new.slow} too slow.")
 
 
 def _answers(service: Service) -> bool:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
+from ci.observe.recorded import own_id
 from ci.targets import processes
 from ci.targets.http import post, refusal, served
 
@@ -64,7 +65,7 @@ def probe(service: Service, example: dict[str, Any], key: str | None = None) -> 
     Raises:
         MlopsError: ``probe_failed``.
     """
-    status, answer = post(service.url, {"rows": [example]}, key=key)
+    status, answer = post(service.url, {"rows": [example]}, key=key, request_id=own_id())
     if status != 200 or len(answer.get("predictions", [])) != 1:
         message = answer.get("error", {}).get("message", "no message")
         raise MlopsError(

@@ -165,7 +165,9 @@ def test_a_better_version_replaces_one_and_a_worse_one_is_refused(make: Make) ->
     assert evaluated["difference"] == pytest.approx(evaluated["champion"] - evaluated["candidate"])
     assert 0 < low <= evaluated["difference"] <= high
     second = result(root, "deploy", name)
-    assert second == {**first, "version": 2}
+    assert second == {**first, "version": 2, "shadow": second["shadow"]}
+    assert (second["shadow"]["calls"], second["shadow"]["failed"]) == (1, 0)
+    assert (second["shadow"]["against"], second["shadow"]["compared"]) == (1, 1)
     after = post(first["url"], {"price": 10})
     assert (after["version"], after["predictions"] != before["predictions"]) == (2, True)
 

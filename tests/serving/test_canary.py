@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import http.client
+import itertools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
-from ci.contract.deployment import Canary, DeploymentPolicy, Objectives
+from ci.contract.deployment import Canary, DeploymentPolicy, Objectives, Shadow
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.files import read_json
 from ci.repository import Repository
-from ci.targets import launch, local
-from ci.targets.canary import Seen, judge, read
+from ci.targets import launch, trial
+from ci.targets.canary import Seen, Watched, judge, read
 from ci.targets.services import LIVE, WARM, read_record
 from tests.support import repositories
 from tests.support.load import Load
@@ -23,7 +26,6 @@ from tests.support.switching import PORT, SLOPES, SOURCE, Place
 
 NAME = "tiny-python"
 IDS = 10_000
-NOTHING = (None, Seen(), Seen())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
 
 def place(repository: Repository, share: float, seconds: float = 60) -> Place:
     """Version 1 is live, and what comes next is a canary first."""
-    found = Place(repository, canary=Canary(share=share, seconds=seconds))
+    canary = Canary(share=share, seconds=seconds)
+    found = Place(repository, canary=canary, shadow=Shadow(rows=0))
     found.stop()
     found.switch(1)
     return found
@@ -64,7 +67,7 @@ def test_the_share_is_right_and_the_same_callers_stay(
 ) -> None:
     tried, seen = place(shared, share), []
 
-    def watch(*_: Any) -> tuple[None, Seen, Seen]:
+    def watch(*_: Any) -> Watched:
         ids = [f"household-{number}" for number in range(IDS)]
         first = versions(ids)
         seen.append(first)
@@ -73,9 +76,9 @@ def test_the_share_is_right_and_the_same_callers_stay(
         assert set(versions(["", "", ""]).values()) == {1}, "who says nothing gets the live one"
         keys = versions([f"mlops_{number}_secret" for number in range(100)], "X-API-Key")
         assert set(keys.values()) == {1, 2}
-        return NOTHING
+        return Watched()
 
-    monkeypatch.setattr(local, "watch", watch)
+    monkeypatch.setattr(trial, "watch", watch)
     assert tried.switch(2).version == 2
     reached = 100 * sum(version == 2 for version in seen[0].values()) / IDS
     assert abs(reached - share) < 2
@@ -118,6 +121,46 @@ def test_one_that_is_well_goes_live(shared: Repository) -> None:
     assert noted["live"]["calls"] > 0
 
 
+def ask_as_many(stop: threading.Event) -> None:
+    """Callers who are all different, and so are their rows."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{PORT}/{NAME}") as client:
+        for number in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+            row = {"x": number % 1000 / 10, "n": 1, "mode": "ok"}
+            headers = {"X-Caller-Id": f"caller-{number}"}
+            answer = client.post("/predict", json={"rows": [row]}, headers=headers)
+            assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("formula", "well"),
+    [("3.0 * rows", True), ("0.2 * rows", False)],
+    ids=["somewhat larger", "a tenth"],
+)
+def test_one_whose_predictions_lie_elsewhere_goes_back(
+    shared: Repository, formula: str, well: bool
+) -> None:
+    tried, stop = place(shared, share=50, seconds=3 if well else 60), threading.Event()
+    other = tried.add(6 if well else 7, source=SOURCE.replace("model * rows", formula))
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask_as_many, stop)
+        try:
+            if well:
+                tried.switch(other)
+            else:
+                with pytest.raises(MlopsError, match="its predictions are others") as caught:
+                    tried.switch(other)
+                assert caught.value.code == "canary_failed"
+        finally:
+            stop.set()
+        asking.result()
+    noted = read_json(launch.release_path(shared, NAME, other.version).with_suffix(".canary.json"))
+    assert noted
+    assert (noted["shift"] <= 0.3) is well
+    live = read_record(shared, NAME).of(LIVE)
+    assert live
+    assert live.version == (other.version if well else 1)
+
+
 def test_one_that_is_left_alone_is_ended_by_the_next_command(
     shared: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +170,7 @@ def test_one_that_is_left_alone_is_ended_by_the_next_command(
         assert set(versions(ids).values()) == {1, 2}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(local, "watch", watch)
+    monkeypatch.setattr(trial, "watch", watch)
     with pytest.raises(KeyboardInterrupt):
         tried.switch(2)
     assert set(versions(ids).values()) == {1, 2}

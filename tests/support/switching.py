@@ -11,16 +11,22 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from ci.contract.deployment import Canary, DeploymentPolicy, LocalTarget
+from ci.contract.deployment import (
+    Canary,
+    DeploymentPolicy,
+    LocalTarget,
+    Objectives,
+    Shadow,
+)
 from ci.registry.versions import Version
 from ci.repository import Repository
-from ci.targets import front, launch, local, maps, processes
+from ci.targets import front, launch, local, maps, processes, trial
 from ci.targets.services import Service
 from tests.support import services
 
@@ -34,6 +40,8 @@ SOURCE = services.SOURCES["python"]
 STEPS: list[tuple[Any, str]] = [
     (local, "write_record"),
     (launch, "write_record"),
+    (trial, "write_record"),
+    (trial, "write_json"),
     (launch, "take_over_policy"),
     (processes, "start"),
     (launch, "wait_until_ready"),
@@ -51,6 +59,8 @@ class Place:
     repository: Repository
     warm_seconds: float = 600.0
     canary: Canary | None = None
+    shadow: Shadow = field(default_factory=Shadow)
+    p99_seconds: float = 1.0
 
     @property
     def policy(self) -> DeploymentPolicy:
@@ -61,7 +71,12 @@ class Place:
             "last_port": PORT + 39,
             "warm_seconds": self.warm_seconds,
         }
-        return DeploymentPolicy(local=LocalTarget.model_validate(target), canary=self.canary)
+        return DeploymentPolicy(
+            local=LocalTarget.model_validate(target),
+            canary=self.canary,
+            shadow=self.shadow,
+            objectives=Objectives(p99_seconds=self.p99_seconds),
+        )
 
     def add(self, number: int, name: str = "tiny-python", source: str | None = None) -> Version:
         """A version in the store; without ``source`` its slope is the one of ``SLOPES``."""
@@ -141,7 +156,8 @@ def main(root: str, number: str, step: str) -> None:
     pass_step = killed_at(int(step))
     for module, name in STEPS:
         setattr(module, name, watched(getattr(module, name), pass_step))
-    Place(Repository(Path(root)), warm_seconds=0).switch(int(number))
+    canary = Canary(share=50, seconds=0.2)
+    Place(Repository(Path(root)), warm_seconds=0, canary=canary).switch(int(number))
 
 
 if __name__ == "__main__":
