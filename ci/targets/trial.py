@@ -77,8 +77,8 @@ def try_out(
     inputs = _bundle(repository, service).inputs.values()
     whole = not any(column.get("pii") for column in inputs)
     folder = records_dir(repository, service.model)
-    records = Records(folder, canary.version, live.version, whole=whole)
     front.apply(repository, policy.local)
+    records = Records(folder, canary.version, live.version, whole=whole)
     reach = f"{rules.share:g} of 100 callers reach version {service.version}"
     say(f"  {reach} for {rules.seconds:g} s …")
     seen = watch(canary, live, policy, records, key)
