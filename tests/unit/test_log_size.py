@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from bentos.logs import LOG_BYTES, older, trim
-from ci.observe.logs import _Tail
+from ci.observe.recorded import Tail
 
 LINE = "a line that is printed"
 LOOKED_AFTER = f"""
@@ -88,7 +88,7 @@ def test_a_process_that_prints_and_prints(tmp_path: Path) -> None:
 def test_who_follows_goes_on_after_the_cut(tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
     descriptor = appended(log, numbered(0, 1000))
-    tail = _Tail(log)
+    tail = Tail(log)
     trim(descriptor, most=100)
     os.write(descriptor, b"and on\n")
     assert tail.fresh() == [b"and on"]
