@@ -56,6 +56,11 @@ class Repository:
         """Everything local and mutable; never committed."""
         return self.root / ".mlops"
 
+    def declared(self) -> Repository:
+        """What main declared when this host last heard of it; elsewhere the checkout itself."""
+        main = self.state_dir / "host" / "main"
+        return Repository(main.resolve()) if main.is_dir() else self
+
     def model_names(self) -> list[str]:
         """Names of the folders of ``models/`` that hold a ``model.yaml``, sorted."""
         return sorted(path.parent.name for path in self.models_dir.glob("*/model.yaml"))

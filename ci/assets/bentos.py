@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.assets.folder import take
 from ci.console import step
 from ci.errors import MlopsError
 from ci.github import releases
@@ -39,8 +40,8 @@ def has_bento(repository: Repository, release: Release) -> bool:
     return target.is_dir() and is_whole(target, release.digest)
 
 
-def bring_bento(repository: Repository, github: GitHub, release: Release) -> Path:
-    """The released Bento in this checkout's store, downloaded from its release.
+def bring_bento(repository: Repository, store: GitHub | Path, release: Release) -> Path:
+    """The released Bento in this checkout's store, from GitHub or a folder of releases.
 
     Raises:
         MlopsError: ``lost_bento`` where the release has no such asset, ``damaged_bento`` where the
@@ -55,7 +56,7 @@ def bring_bento(repository: Repository, github: GitHub, release: Release) -> Pat
         tempfile.TemporaryDirectory(dir=target.parent, prefix="restore-") as directory,
     ):
         archive, fresh = Path(directory, "bento.tar"), Path(directory, "bento")
-        _download(github, release, archive)
+        _download(store, release, archive)
         unpack(archive, fresh)
         if not is_whole(fresh, release.digest):
             raise MlopsError(
@@ -85,12 +86,15 @@ def _asset(github: GitHub, release: Release) -> Asset | None:
     return releases.all_assets(github, found).get(release.asset) if found else None
 
 
-def _download(github: GitHub, release: Release, path: Path) -> None:
-    asset = _asset(github, release)
+def _download(store: GitHub | Path, release: Release, path: Path) -> None:
+    if isinstance(store, Path):
+        take(store, release, path)
+        return
+    asset = _asset(store, release)
     if asset is None:
         raise MlopsError(
             "lost_bento",
             f"GitHub has no {release.asset} in a published release {release.tag}; where deploy.yml "
             "was cut off, its next run puts this right, else run it with the model's name.",
         )
-    releases.download_asset(github, asset, path, BYTES_LIMIT)
+    releases.download_asset(store, asset, path, BYTES_LIMIT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.assets.bentos import bring_bento, has_bento
+from ci.assets.folder import releases_folder
 from ci.assets.github import github_of
 from ci.assets.objects import Cache, DataObject, check_out, objects_of
 from ci.console import say
@@ -55,7 +56,7 @@ def restore(repository: Repository, models: Sequence[str], *, data: bool) -> Res
     for release in live:
         require_signed(repository, release)
         if not has_bento(repository, release):
-            bring_bento(repository, github(), release)
+            bring_bento(repository, releases_folder(repository) or github(), release)
     objects = objects_of(repository, models or repository.model_names()) if data else []
     return Restored(commit, live, _bring_data(repository, github, objects))
 

@@ -19,7 +19,7 @@ Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: e
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to ``app``."""
-    for command in (package, deploy, status, rollback, start, stop):
+    for command in (package, deploy, release, status, rollback, start, stop):
         app.command()(command)
 
 
@@ -66,13 +66,43 @@ def deploy(model: Model, reason: Reason = NO_REASON, json: Json = False) -> None
     emit(asdict(deployed), text, json)
 
 
-def status(json: Json = False) -> None:
-    """Show what is live here, and what was released."""
-    from ci.release.operate import status as read
+def release(
+    model: Model,
+    reason: Reason = NO_REASON,
+    unpin: Annotated[
+        bool, typer.Option("--unpin", help="Release it although a rollback pinned another version.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Release a trained model to hosts where the remote is a plain repository, not GitHub."""
+    from ci.release.plain import release as publish
     from ci.repository import Repository
 
-    rows = [asdict(row) for row in read(Repository.find())]
-    text = table(rows, ["model", "environment", "version", "url", "state", "since"])
+    done = publish(Repository.find(), model, reason, unpin=unpin)
+    result = {"model": done.model, "version": done.version, "digest": done.digest}
+    text = f"{done.model}: version {done.version} is released; hosts take it from there."
+    emit(result, text, json)
+
+
+def status(
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Ask the remote first what hosts have reported.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what is live here, what each host should run and runs, and what was released."""
+    from ci.release.operate import status as read
+    from ci.repository import Repository
+    from ci.state.local import fetch as ask
+
+    repository = Repository.find()
+    if fetch:
+        ask(repository)
+    rows = [asdict(row) for row in read(repository)]
+    columns = ["model", "environment", "version", "url", "state", "since"]
+    known = ["host", "should", "heard"] if any(row["host"] for row in rows) else []
+    said = [f"{row['host']}: {row['problem']}" for row in rows if row["problem"]]
+    text = "\n".join([table(rows, [*columns, *known]), *dict.fromkeys(said)])
     emit(rows, text if rows else "Nothing has been deployed; type: mlops deploy MODEL", json)
 
 

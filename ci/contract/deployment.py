@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ci.contract.base import Contract
+from ci.contract.base import Contract, Name
 from ci.contract.policy import Policy
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+    from ci.yaml_file import Key
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -69,6 +73,19 @@ class Objectives(Contract):
     """99 of 100 calls are answered within this time."""
 
 
+class Host(Contract):
+    """A machine that serves models, since `mlops host NAME` runs there."""
+
+    models: Literal["all"] | list[Name]
+    """Names of models, or `all` that are released."""
+    local: LocalTarget | None = None
+    """In place of `local` at the top, where this machine needs other ports or times."""
+
+    def has(self, model: str) -> bool:
+        """Whether it is given ``model``."""
+        return self.models == "all" or model in self.models
+
+
 class DeploymentPolicy(Policy):
     """The whole of `policies/deployment.yaml`."""
 
@@ -85,3 +102,20 @@ class DeploymentPolicy(Policy):
     """Without it a new version answers all callers at once."""
     objectives: Objectives = Objectives()
     """What callers may expect."""
+    hosts: dict[Name, Host] = {}
+    """Name of a host to what it serves."""
+
+    def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
+        """Models that no folder has."""
+        known = repository.model_names()
+        return [
+            (("hosts", name, "models", place), f"there is no model {model!r} in models/.")
+            for name, host in self.hosts.items()
+            for place, model in enumerate([] if host.models == "all" else host.models)
+            if model not in known
+        ]
+
+    def of_host(self, name: str | None) -> DeploymentPolicy:
+        """The policy as it is for the host ``name``."""
+        host = self.hosts.get(name or "")
+        return self.model_copy(update={"local": host.local}) if host and host.local else self

@@ -27,11 +27,12 @@ P = TypeVar("P", bound=Policy)
 
 
 def load_policy(repository: Repository, kind: type[P]) -> P:
-    """The policy of ``repository`` that is of the class ``kind``.
+    """The policy of ``repository`` that is of the class ``kind``; on a host, that of main.
 
     Raises:
         ProblemsError: ``bad_policy`` or ``bad_yaml``, with file, line and key.
     """
+    repository = repository.declared()
     file = read_yaml(repository.policies_dir / kind.file, f"policies/{kind.file}")
     policy = parse(file, kind, "bad_policy")
     problems = [

@@ -7,10 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bentos.records import ACCESS_FILE
-from ci.contract.deployment import DeploymentPolicy
-from ci.contract.policy import load_policy
 from ci.doctor.calls import calls
 from ci.doctor.finding import Finding, spoken
+from ci.host.place import policy_of
 from ci.keys import own_key
 from ci.observe.recorded import newest
 from ci.targets import front, processes
@@ -34,7 +33,7 @@ LOOKED_AT = 200
 
 def services(repository: Repository) -> Iterator[Finding]:
     """All services that the local target remembers."""
-    policy = load_policy(repository, DeploymentPolicy)
+    policy = policy_of(repository)
     objectives = policy.objectives
     if live_services(all_records(repository)) and not front.answers(policy.local.port):
         problem = f"HAProxy does not answer at port {policy.local.port}: callers reach no model"

@@ -27,6 +27,8 @@ Kind = Literal[
     "refused",
     "waived",
     "counted",
+    "served",
+    "withdrawn",
 ]
 
 
@@ -93,7 +95,9 @@ class Draft(Record):
         measured: how a registered or refused candidate did on the holdout.
         taken_over: versions that were registered before there were events.
         aliases: alias to version, where they were found and not set.
-        since: what was found in production has been there since, as far as is known.
+        since: when it happened, where it was told of later: what was found in production has been
+            there since, as far as is known.
+        host: the host that it happened on.
         candidate: fingerprint of a candidate that was refused and so has no version.
         pull: the pull request of such a candidate.
         rule: the rule that refused it, or that was waived.
@@ -115,6 +119,7 @@ class Draft(Record):
     taken_over: list[Lineage] | None = None
     aliases: dict[str, int] | None = None
     since: str | None = None
+    host: str | None = None
     candidate: str | None = None
     pull: int | None = None
     rule: str | None = None

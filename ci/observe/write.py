@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from ci.contract.deployment import DeploymentPolicy
-from ci.contract.policy import load_policy
 from ci.files import write_json, write_whole
+from ci.host.place import policy_of
 from ci.observe.dashboard import dashboard
 from ci.observe.rules import rules
 from ci.targets import front
@@ -29,7 +28,7 @@ ALERTMANAGER = "127.0.0.1:9093"  # where Debian's listens; alerts go nowhere whi
 def write(repository: Repository) -> list[Path]:
     """Write alert rules, a Prometheus configuration for what runs here, and a dashboard."""
     folder = repository.state_dir / "observe"
-    policy = load_policy(repository, DeploymentPolicy)
+    policy = policy_of(repository)
     _write_yaml(folder / ALERTS, rules(policy.objectives))
     _write_yaml(folder / CONFIGURATION, _configuration(repository, folder, policy.local))
     write_json(folder / DASHBOARD, dashboard())

@@ -200,14 +200,33 @@ ANSWERS: dict[str, dict[str, str]] = {
         "shadow.note": "why nothing was asked, or null",
         "shadow.problem": "why the version was refused; null",
     },
+    "release": {
+        "model": "the model",
+        "version": "the version that is in production now",
+        "digest": "SHA-256 of its Bento",
+    },
+    "host": {
+        "name": "the host",
+        "at": "when it looked, ISO 8601 in UTC",
+        "models.<model>.should": "the version that it should run",
+        "models.<model>.version": "the version that it runs, or null",
+        "models.<model>.digest": "SHA-256 of that version's Bento, or null",
+        "models.<model>.state": "`running`, `not ready`, `stopped` or `none`",
+        "models.<model>.since": "since when, ISO 8601 in UTC, or null",
+    },
     "status": {
         "[].model": "the model",
         "[].environment": "`production`",
-        "[].version": "the version",
+        "[].version": "the version, or null where a host runs none",
         "[].url": "the base address, or null where callers do not reach it",
         "[].state": "`running`, `not ready`, `stopped`, `warm` (the version before, to go back to "
-        "at once) or `released` (and not served here)",
-        "[].since": "when it was started or released, ISO 8601 in UTC",
+        "at once), `released` (and served nowhere), and of another host also `none` (nothing runs "
+        "there) or `silent` (not heard of for 30 minutes)",
+        "[].since": "when it was started or released, ISO 8601 in UTC, or null",
+        "[].host": "the host that serves it; null for what is served by no host",
+        "[].should": "the version that this host should run, or null",
+        "[].heard": "when another host was last heard of; null for this machine",
+        "[].problem": "what keeps that host from it, or null",
     },
     "rollback": {
         "model": "the model",

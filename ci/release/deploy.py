@@ -10,9 +10,11 @@ from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
+from ci.errors import MlopsError
 from ci.events.event import Lineage
 from ci.gate import judgement
 from ci.git import commit_time
+from ci.host.place import me
 from ci.package import package
 from ci.registry.change import NO_REASON, Why, finish, promote, register, stage, tell
 from ci.registry.versions import PRODUCTION, by_alias
@@ -55,6 +57,7 @@ def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deploy
             target say. The version that was live stays live.
     """
     contract = load_model_contract(repository, name)
+    _require_no_host(repository, name)
     policy = load_policy(repository, DeploymentPolicy)
     require(contract.language)
     why = Why(reason)
@@ -73,14 +76,25 @@ def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deploy
         return Deployed(name, service.version, url, shadowed(repository, name, service.version))
 
 
+def _require_no_host(repository: Repository, name: str) -> None:
+    own = me(repository)
+    if own:
+        raise MlopsError(
+            "is_a_host",
+            f"This checkout is the host {own.name}, which serves only what was released; merge "
+            f"{name} to main, or deploy it in a clone of its own.",
+        )
+
+
 def _registered(repository: Repository, contract: ModelContract, why: Why) -> Version:
     """The candidate as a registered version, if the gate passes it."""
     name = contract.name
-    found = _require_pass(repository, name)
+    found = judgement(repository, name)
+    require_pass(found)
     with step(f"{name}: packaging"):
         packaged = package(repository, name)
     with step(f"{name}: registering in MLflow"):
-        lineage = _lineage(repository, packaged, found)
+        lineage = lineage_of(repository, packaged, found)
         version = register(
             repository, name, lineage, why, measured(found.contract, found.evaluation)
         )
@@ -109,16 +123,21 @@ def _live_candidate(
     return service
 
 
-def _require_pass(repository: Repository, name: str) -> Judgement:
-    found = judgement(repository, name)
+def require_pass(found: Judgement) -> None:
+    """Stop where the gate said no.
+
+    Raises:
+        MlopsError: ``refused``.
+    """
     if found.verdict.verdict != "pass":
+        name = found.contract.name
         raise RefusedError(
             found, f"Nothing was deployed; `mlops report {name}` shows the whole verdict."
         )
-    return found
 
 
-def _lineage(repository: Repository, packaged: Packaged, found: Judgement) -> Lineage:
+def lineage_of(repository: Repository, packaged: Packaged, found: Judgement) -> Lineage:
+    """Where a packaged candidate comes from; it has no number yet."""
     from ci.evaluate.short import in_short
 
     candidate = packaged.candidate

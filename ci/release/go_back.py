@@ -47,8 +47,7 @@ def said(done: WentBack) -> str:
         f"## {plain(model)} is back at version {now}\n\nIt was at version {done.left.version}. "
         f"Reason: {plain(done.pin.reason)}. Deployments leave it alone until the files of "
         f"`models/{model}` change on main, or deploy.yml is run with this model and `unpin`.\n\n"
-        "On each machine that serves it:\n\n```sh\n"
-        f".venv/bin/mlops restore {model} --no-data\n.venv/bin/mlops start {model}\n```"
+        "Hosts follow within a minute; `mlops status --fetch` in any clone shows what they run."
     )
 
 
@@ -101,21 +100,34 @@ def go_back(
             by=by,
             at=at,
         )
-        why = Why(reason, by, github.context.run_url)
-        with registry_of(state) as registry:
-            declare(registry, moved("rolled_back", model, now.version, why))
-            tell(registry, moved("pinned", model, now.version, why))
-            to = pointed(registry, model)
-            if not has_server():
-                follow(registry, model)
-        put_in_production(state, now.model_copy(update={"events_head": to.head}))
-        write_pin(state, pin)
+        to = put_back(state, now, pin, Why(reason, by, github.context.run_url))
         return WentBack(left, now, pin), to
 
     done, to = StateBranch(repository.root).update(f"Roll back {model}: {reason[:60]}", change)
     if has_server():
         follow(repository, model, to)
     return done
+
+
+def put_back(
+    state: Path, now: Release, pin: Pin, why: Why, since: str | None = None, host: str | None = None
+) -> Pointed:
+    """Put ``now`` in production in the folder ``state`` and pin it there.
+
+    ``since`` is when it happened on ``host``, where that is told of later.
+    """
+    more = {"since": since, "host": host}
+    with registry_of(state) as registry:
+        back = moved("rolled_back", now.model, now.version, why)
+        declare(registry, back.model_copy(update=more))
+        held = moved("pinned", now.model, now.version, why)
+        tell(registry, held.model_copy(update=more))
+        to = pointed(registry, now.model)
+        if not has_server():
+            follow(registry, now.model)
+    put_in_production(state, now.model_copy(update={"events_head": to.head}))
+    write_pin(state, pin)
+    return to
 
 
 def _target(known: list[Release], left: Release, version: int | None) -> Release:

@@ -43,11 +43,11 @@ def notes(release: Release, staged: Staged, approval: Approval, github: GitHub) 
 
 def how_to_serve(models: Sequence[str]) -> str:
     """What to type on any machine to have released versions answer there."""
-    starts = [f".venv/bin/mlops start {model}" for model in models]
-    lines = ["make setup", f".venv/bin/mlops restore {' '.join(models)} --no-data", *starts]
     return (
-        "A workflow can't serve, so nothing answers yet. On a machine that should, in a clone of "
-        "this repository:\n\n```sh\n" + "\n".join(lines) + "\n```"
+        "A workflow can't serve. Hosts to which `policies/deployment.yaml` gives "
+        f"{', '.join(models)} take it from here, and without one nothing answers yet. To make a "
+        "machine a host, name it there under `hosts`, and on it, in a clone of this repository:"
+        "\n\n```sh\nmake setup\n.venv/bin/mlops host NAME\n```"
     )
 
 

@@ -24,7 +24,10 @@ from ci.targets import front, launch, local
 from ci.toolchain import require
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ci.contract.deployment import LocalTarget
+    from ci.host.place import Me
     from ci.repository import Repository
     from ci.targets.services import Service
 
@@ -35,15 +38,20 @@ class Status:
 
     ``state`` is ``running``, ``not ready`` or ``stopped`` for what this machine serves; ``warm``
     for the version before, which callers don't reach but could at once; and ``released`` for what
-    was released and is not served here. The last two have no address.
+    was released and is not served here. The last two have no address. A row of another ``host``
+    has what that reported at ``heard``: the version that it ran, or None, and ``should`` run.
     """
 
     model: str
     environment: str
-    version: int
+    version: int | None
     url: str | None
     state: str
-    since: str
+    since: str | None
+    host: str | None = None
+    should: int | None = None
+    heard: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,21 +74,54 @@ class Started:
 
 def status(repository: Repository) -> list[Status]:
     """What is live here, and what was released according to the state as last fetched, by model."""
-    policy = load_policy(repository, DeploymentPolicy).local
+    from ci.host.place import policy_of
+
+    policy = policy_of(repository).local
     here = [_shown(repository, each, policy) for each in local.all_recorded(repository)]
-    served = {(row.model, row.version) for row in here}
+    hosts = list(_elsewhere(repository))
+    served = {(row.model, row.version) for row in [*here, *hosts]}
     there = [
         Status(r.model, local.ENVIRONMENT, r.version, None, "released", r.released_at)
         for r in all_released(state_folder(repository))
         if (r.model, r.version) not in served
     ]
-    return sorted([*here, *there], key=lambda row: row.model)
+    return sorted([*here, *hosts, *there], key=lambda row: row.model)
+
+
+def _elsewhere(repository: Repository) -> Iterator[Status]:
+    from ci.host.status import elsewhere, is_silent
+
+    for record, model, served in elsewhere(repository):
+        yield Status(
+            model=model,
+            environment=local.ENVIRONMENT,
+            version=served.version,
+            url=None,
+            state="silent" if is_silent(record) else served.state,
+            since=served.since,
+            host=record.name,
+            should=served.should,
+            heard=record.at,
+            problem=served.problem or record.problem,
+        )
 
 
 def _shown(repository: Repository, service: Service, policy: LocalTarget) -> Status:
-    state = local.state(repository, service, policy)
+    from ci.host.place import me
+    from ci.host.status import should_here
+
+    state, own = local.state(repository, service, policy), me(repository)
     url = None if state == "warm" else front.address(repository, service.model, policy)
-    return Status(service.model, local.ENVIRONMENT, service.version, url, state, service.since)
+    return Status(
+        service.model,
+        local.ENVIRONMENT,
+        service.version,
+        url,
+        state,
+        service.since,
+        host=own.name if own else None,
+        should=None if state == "warm" else should_here(repository, service.model),
+    )
 
 
 def rollback(repository: Repository, name: str, reason: str = NO_REASON) -> RolledBack:
@@ -91,6 +132,12 @@ def rollback(repository: Repository, name: str, reason: str = NO_REASON) -> Roll
     Raises:
         MlopsError: ``unknown_model``, ``not_deployed``, ``no_previous``, or what the target says.
     """
+    from ci.host.place import me
+
+    if me(repository):
+        from ci.host.rollback import rollback as go_back
+
+        return RolledBack(name, *go_back(repository, name, reason))
     repository.model_dir(name)
     policy, why = load_policy(repository, DeploymentPolicy), Why(reason)
     with only_one(repository, "deploy", name):
@@ -165,6 +212,11 @@ def start(repository: Repository, name: str | None) -> list[Started]:
     Raises:
         MlopsError: ``unknown_model``, ``not_deployed``, ``lost_bento`` or what the target says.
     """
+    from ci.host.place import me
+
+    own = me(repository)
+    if own:
+        return _start_host(repository, own, name)
     if name is not None and name not in local.known_models(repository):
         repository.model_dir(name)
     started, errors = [], []
@@ -180,6 +232,17 @@ def start(repository: Repository, name: str | None) -> list[Started]:
     if errors:
         raise errors[0]
     return started
+
+
+def _start_host(repository: Repository, own: Me, name: str | None) -> list[Started]:
+    from ci.host.place import policy_of
+    from ci.host.rollback import start as begin
+
+    policy = policy_of(repository).local
+    return [
+        Started(each.model, each.version, front.address(repository, each.model, policy))
+        for each in begin(repository, own, name)
+    ]
 
 
 def _startable(repository: Repository) -> list[str]:

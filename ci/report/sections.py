@@ -194,7 +194,7 @@ def _merging(subject: Subject) -> str:
     elif live is None:
         what = (
             "This candidate is registered as the first version, tried on staging and released; "
-            f"who serves it types `mlops start {model}`."
+            f"hosts that are given {model} take it from there."
         )
     else:
         what = (

@@ -29,6 +29,8 @@ PAUSES = (1.0, 2.0, 4.0, 0.0)
 PASSES = re.compile(
     r"returned error: (429|5\d\d)|RPC failed|hung up unexpectedly|early EOF|Connection reset"
 )
+# How long Git may take to say what there is, and to move it.
+ASKED_SECONDS, MOVED_SECONDS = 30.0, 300.0
 # Another push is on its way to the same branch.
 RACES = re.compile(r"cannot lock ref|fetch first|non-fast-forward|incorrect old value")
 # A hook or a test may have set these: they would lead Git into another repository.
@@ -42,12 +44,23 @@ REPOSITORY_VARIABLES = (
 )
 
 
+def default_branch(root: Path) -> str:
+    """The branch that the remote ``origin`` calls its own; ``main`` where it does not say.
+
+    Raises:
+        MlopsError: ``state_unreachable``.
+    """
+    said = StateBranch(root).symbolic_head()
+    return said or "main"
+
+
 @dataclass(frozen=True)
 class StateBranch:
     """The branch ``branch`` of the remote ``remote`` that the checkout at ``root`` knows.
 
     Nothing of it enters the checkout's own branches or work tree. Where ``GITHUB_TOKEN`` is set
-    and the remote is reached over HTTP, it is used and stored nowhere.
+    and the remote is reached over HTTP, it is used and stored nowhere. A command of Git that takes
+    too long is given up.
     """
 
     root: Path
@@ -62,6 +75,12 @@ class StateBranch:
         """
         found = self._run(self.root, "ls-remote", self._url(), f"refs/heads/{self.branch}")
         return found.split()[0] if found.strip() else None
+
+    def symbolic_head(self) -> str | None:
+        """The branch that the remote's HEAD is, where that branch is there."""
+        found = self._run(self.root, "ls-remote", "--symref", self._url(), "HEAD")
+        named = re.match(r"ref: refs/heads/(\S+)\tHEAD\n", found)
+        return named[1] if named else None
 
     def checkout(self, folder: Path) -> str | None:
         """Write the branch's files into the new or empty ``folder``; returns their commit or None.
@@ -149,21 +168,31 @@ class StateBranch:
         """What Git says, asked again where the server fails for a moment."""
         settings = ["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", "-c", "gc.auto=0"]
         for pause in PAUSES:
-            done = subprocess.run(
-                ["git", *settings, *arguments],
-                cwd=cwd,
-                env=self._environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = self._once(cwd, ["git", *settings, *arguments])
             if not (done.returncode and PASSES.search(done.stderr)):
                 break
             time.sleep(pause)
         return done
 
+    def _once(self, cwd: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+        patience = ASKED_SECONDS if "ls-remote" in command else MOVED_SECONDS
+        try:
+            return subprocess.run(
+                command,
+                cwd=cwd,
+                env=self._environment(),
+                capture_output=True,
+                text=True,
+                timeout=patience,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            said = f"no answer after {patience:g} s"
+            return subprocess.CompletedProcess(command, 1, "", said)
+
     def _unreachable(self, said: str) -> MlopsError:
         lines = said.strip().splitlines() or ["no message"]
+        lines += [line for line in lines if line.startswith("fatal: ")][:1]
         return MlopsError(
             "state_unreachable",
             f"The branch {self.branch} of {self.remote} could not be read or written "

@@ -1,0 +1,1 @@
+"""`mlops host`: makes a machine serve what was released, and keeps it so."""

@@ -1,0 +1,96 @@
+"""Events of this host: in its own log first, and on the state branch when that can be reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.errors import MlopsError
+from ci.events.actor import whoever
+from ci.events.event import Draft
+from ci.events.log import head_of, own_log
+from ci.host.place import me
+from ci.release.tell import tell_or_say
+from ci.targets import local
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ci.events.event import Event
+    from ci.repository import Repository
+    from ci.state.records import Release
+
+KINDS = ("served", "withdrawn", "failed")
+QUIET = ("busy", "cut_off")
+
+
+def tell_served(
+    repository: Repository, release: Release, reason: str, seconds: float | None = None
+) -> None:
+    """Callers reach ``release`` here."""
+    draft = _draft(repository, "served", release.model, release.version, reason)
+    tell_or_say(repository, draft.model_copy(update={"seconds": seconds}))
+    local.told(repository, release.model)
+
+
+def tell_failed(repository: Repository, release: Release, reason: str, error: MlopsError) -> None:
+    """It could not be served here; the same failure is told once until something else happens."""
+    if error.code in QUIET:
+        return
+    draft = _draft(repository, "failed", release.model, release.version, reason)
+    draft = draft.model_copy(update={"code": error.code, "detail": error.message})
+
+    def drafts(known: list[Event]) -> list[Draft]:
+        last = next((each for each in reversed(known) if each.model == draft.model), None)
+        same = last and (last.kind, last.version, last.code) == (
+            "failed",
+            draft.version,
+            error.code,
+        )
+        return [] if same else [draft]
+
+    try:
+        own_log(repository).decide(drafts)
+    except MlopsError:
+        return  # the failure itself is said
+
+
+def tell_withdrawn(repository: Repository, model: str, version: int | None) -> None:
+    """It is no longer served here, since the policy does not give it to this host."""
+    reason = "policies/deployment.yaml no longer gives it to this host"
+    tell_or_say(repository, _draft(repository, "withdrawn", model, version, reason))
+
+
+def untold(repository: Repository, reported: str | None) -> tuple[list[Draft], str | None]:
+    """Events after the head ``reported`` as drafts for another log, and the newest head."""
+    events = own_log(repository).events()
+    places = {head_of(event): place for place, event in enumerate(events, 1)}
+    new = events[places.get(reported or "", 0) :]
+    names = Draft.model_fields
+    drafts = [
+        Draft.model_validate({**each.model_dump(include=set(names)), "since": _spoken(each)})
+        for each in new
+        if each.host and each.kind in KINDS
+    ]
+    return drafts, head_of(events[-1]) if events else None
+
+
+def _spoken(event: Event) -> str:
+    return event.at.isoformat(timespec="seconds")
+
+
+def _draft(
+    repository: Repository,
+    kind: Literal["served", "withdrawn", "failed"],
+    model: str,
+    version: int | None,
+    reason: str,
+) -> Draft:
+    own = me(repository)
+    return Draft(
+        kind=kind,
+        model=model,
+        actor=whoever(),
+        reason=reason,
+        version=version,
+        host=own.name if own else None,
+    )
