@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -350,3 +351,29 @@ def test_a_rollback_ends_a_switch_and_a_killed_host_leaves_its_services(
 def _serves(host: Host, version: int) -> bool:
     service = local.recorded(host.repository, NAME)
     return bool(service and service.version == version and service.role == LIVE)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_host_that_is_killed_at_any_step_goes_on_at_its_next_start(
+    fleet: Fleet, host: Make
+) -> None:
+    north = host()
+    north.well()
+    step, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        step += 1
+        number = step + 1
+        fleet.release(number)
+        command = [sys.executable, "-m", "tests.support.killed_host", str(north.root), "north"]
+        code = subprocess.run([*command, str(step)], check=False, timeout=300).returncode
+        assert north.asked() in (number - 1, number), f"killed at step {step}"
+        assert north.well()[NAME]["version"] == number, f"killed at step {step}"
+        assert north.asked() == number
+        assert len(local.known_models(north.repository)) == 1
+        told = [json.loads(line) for line in (fleet.state() / "events.jsonl").open()]
+        served = [each["version"] for each in told if each["kind"] == "served"]
+        assert served[-1] == number
+        assert not any(each["kind"] in ("pinned", "failed") for each in told)
+    assert code == 0
+    assert step > 20

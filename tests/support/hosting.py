@@ -237,7 +237,7 @@ def _release(name: str, number: int, digest: str) -> Release:
         run_id="",
         source_run_id="",
         trained_at="2026-01-01T00:00:00+00:00",
-        released_at=f"2026-01-{number:02d}T00:00:00+00:00",
+        released_at=f"2026-01-01T00:{number % 60:02d}:00+00:00",
         workflow_run="",
         data={},
     )
