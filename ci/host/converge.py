@@ -33,6 +33,7 @@ from ci.targets import local
 from ci.targets.renew import renew
 from ci.targets.services import STOPPED, Record, write_record
 from ci.toolchain import require
+from ci.trust.signing import require_signed
 
 if TYPE_CHECKING:
     from ci.contract.deployment import DeploymentPolicy
@@ -122,10 +123,11 @@ def bring(repository: Repository, release: Release) -> bool:
     """Have the Bento of ``release`` here, whole; whether it had to be brought.
 
     Raises:
-        MlopsError: ``disk_full``, ``record_differs``, ``lost_bento``, ``damaged_bento``, or what
-            GitHub says.
+        MlopsError: ``disk_full``, ``record_differs``, ``not_signed``, ``lost_bento``,
+            ``damaged_bento``, or what GitHub says.
     """
     believed(repository, release)
+    require_signed(repository, release)
     _require_room(repository)
     if has_bento(repository, release):
         return False

@@ -29,10 +29,12 @@ from ci.registry.versions import by_digest
 from ci.release.deploy import lineage_of, require_pass
 from ci.release.due import holds
 from ci.release.judged import measured, waivers
+from ci.release.publish import sign
 from ci.state.branch import StateBranch, default_branch
 from ci.state.local import fetch, registry_of
 from ci.state.records import Release, lift_pin, pin, put_in_production, released
 from ci.toolchain import require
+from ci.trust.signing import require_signer, signature_of
 
 if TYPE_CHECKING:
     from ci.events.event import Lineage
@@ -48,10 +50,12 @@ def release(repository: Repository, name: str, reason: str, *, unpin: bool) -> R
     Releasing what is in production already changes nothing.
 
     Raises:
-        MlopsError: ``on_github``, ``not_on_main``, ``pinned``, ``overtaken``, ``refused``, or what
-            training, packaging and the remote say. Nothing that is released has changed.
+        MlopsError: ``on_github``, ``no_signing_key``, ``not_on_main``, ``pinned``, ``overtaken``,
+            ``refused``, or what training, packaging and the remote say. Nothing that is released
+            has changed.
     """
     folder = _folder(repository)
+    require_signer(repository)
     contract = load_model_contract(repository, name)
     require(contract.language)
     commit = _commit_on_main(repository)
@@ -75,8 +79,9 @@ def release(repository: Repository, name: str, reason: str, *, unpin: bool) -> R
             to = pointed(registry, name)
             if not has_server():
                 follow(registry, name)
-        made = made.model_copy(update={"events_head": to.head})
+        made = made.model_copy(update={"events_head": to.head, "signature": signature_of(made)})
         _lay(folder, made, packaged)
+        sign(state, made)
         put_in_production(state, made)
         lift_pin(state, name)
         return made, to

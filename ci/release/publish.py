@@ -106,7 +106,7 @@ def publish(
             _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
             if not has_server():
                 follow(registry, staged.model)
-        _sign(state, release)
+        sign(state, release)
         put_in_production(state, release)
         lift_pin(state, staged.model)
         return release, to
@@ -137,7 +137,7 @@ def _why(release: Release) -> Why:
     return Why(reason, workflow_run=release.workflow_run)
 
 
-def _sign(state: Path, release: Release) -> None:
+def sign(state: Path, release: Release) -> None:
     """Where a key is set, sign the head of the events, and versions that are older than the key."""
     head = release.events_head
     signature = signature_of_head(head) if head else None

@@ -26,6 +26,7 @@ from ci.targets.services import CANARY, LIVE, WARM, Record, read_record, write_r
 from tests.e2e.test_documented_json import assert_documented
 from tests.support.command import MLOPS, mlops, result
 from tests.support.hosting import NAME, PREDICT, Fleet, Host, new_fleet, port_of
+from tests.support.repositories import git
 
 PATIENCE_SECONDS = 90
 BROKEN = PREDICT.replace("def load_model(directory):", "def load_model(directory):\n    boom()")
@@ -351,6 +352,32 @@ def test_a_rollback_ends_a_switch_and_a_killed_host_leaves_its_services(
 def _serves(host: Host, version: int) -> bool:
     service = local.recorded(host.repository, NAME)
     return bool(service and service.version == version and service.role == LIVE)
+
+
+def test_a_person_releases_where_there_is_no_github(
+    make: Callable[..., Repository], tmp_path: Path
+) -> None:
+    repository, name = make("python"), "sales-python"
+    root = repository.root
+    assert mlops(root, "release", name, "--json").error == "on_github"
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(remote))
+    git(root, "remote", "add", "origin", str(remote))
+    fleet = Fleet(tmp_path, repository)
+    fleet.declare()
+    result(root, "train", name)
+    assert mlops(root, "release", name, "--json").error == "not_on_main"
+    fleet.push_main()
+    done = mlops(root, "release", name, "--json")
+    assert done.code == 0, (done.stdout, done.stderr)
+    assert_documented("release", done.json)
+    assert result(root, "release", name) == done.json, "a second time changes nothing"
+    north = fleet.host("north")
+    try:
+        assert north.well()[name]["digest"] == done.json["digest"]
+    finally:
+        north.stop()
+    assert mlops(root, "audit", "verify").code == 0
 
 
 @pytest.mark.long

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from ci.state.records import Release, lift_pin, put_in_production
 from ci.targets import local
 from tests.support import repositories, services
 from tests.support.command import Done, mlops
-from tests.support.repositories import SOURCE, commit_all, git
+from tests.support.repositories import commit_all, git
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 FIRST_PORT = 19000 + 100 * WORKER
@@ -208,11 +207,6 @@ def new_fleet(folder: Path) -> Fleet:
     office = repositories.new_repository(folder / "office")
     git(folder, "init", "-q", "--bare", "-b", "main", str(folder / "remote.git"))
     git(office.root, "remote", "add", "origin", str(folder / "remote.git"))
-    for each in ("access.yaml", "monitoring.yaml"):
-        shutil.copy(SOURCE / "policies" / each, office.policies_dir / each)
-    access = yaml.safe_load((office.policies_dir / "access.yaml").read_text())
-    access["departments"] = {}
-    (office.policies_dir / "access.yaml").write_text(yaml.safe_dump(access, sort_keys=False))
     repositories.write_model(office, NAME)
     fleet = Fleet(folder, office)
     fleet.declare()
