@@ -22,6 +22,7 @@ from ci.host.strays import drop_unreadable
 from ci.host.tell import tell_withdrawn
 from ci.host.wanted import Wanted, wanted
 from ci.keys import take_over_policy
+from ci.release.tell import WENT_BACK
 from ci.state.local import state_folder
 from ci.state.records import Pin, released, versions
 from ci.targets import local
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 # A host that has nothing new to say is heard of this often.
 HEARD_SECONDS = 600.0
-# What a version is to blame for, and not the machine: no host tries it again.
-UNFIT = ("start_failed", "probe_failed", "too_slow", "shadow_failed", "canary_failed")
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 600.0
 RELEASED = "it was released"
 
@@ -148,7 +147,7 @@ class Loop:
             step.converge_apart(self.repository, want, reason)
         except MlopsError as error:
             self._later(name, release)
-            if found.step == "switch" and error.code in UNFIT and not want.held:
+            if found.step == "switch" and error.code in WENT_BACK and not want.held:
                 self._go_back(policy, release, error)
             raise
         self.again.pop(name, None)

@@ -9,7 +9,8 @@ from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import head_of, own_log
 from ci.host.place import me
-from ci.release.tell import tell_or_say
+from ci.release.reviewers import tell_reviewers
+from ci.release.tell import WENT_BACK, tell_or_say
 from ci.targets import local
 
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ def tell_failed(repository: Repository, release: Release, reason: str, error: Ml
         return [] if same else [draft]
 
     try:
-        own_log(repository).decide(drafts)
+        told = own_log(repository).decide(drafts)
     except MlopsError:
         return  # the failure itself is said
+    if told and error.code in WENT_BACK:
+        tell_reviewers(repository, draft)
 
 
 def tell_withdrawn(repository: Repository, model: str, version: int | None) -> None:
