@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 
@@ -9,6 +10,11 @@ import typer
 
 from ci.cli.output import dumps
 from ci.errors import MlopsError
+
+DISK_FULL = (
+    "The disk is full, so that this could not be done; what ran before still runs. Free some space "
+    "(`df -h`), then type the same command again."
+)
 
 
 def run(arguments: list[str]) -> int:
@@ -29,7 +35,11 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own errors: bad arguments
             return _usage(error, as_json)
-        return _fail("internal_error", _internal(error), as_json, 1)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            code, message = "disk_full", DISK_FULL
+        else:
+            code, message = "internal_error", _internal(error)
+        return _fail(code, message, as_json, 1)
     return code if isinstance(code, int) else 0
 
 

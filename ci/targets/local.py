@@ -132,9 +132,9 @@ def take_over(repository: Repository, service: Service, policy: LocalTarget) -> 
     try:
         front.apply(repository, policy)
         _require_reached(repository, live, policy)
-    except MlopsError:
-        write_record(repository, before)
-        with suppress(MlopsError):
+    except (MlopsError, OSError):
+        with suppress(MlopsError, OSError):
+            write_record(repository, before)
             settle(repository, service.model)
         raise
     settle(repository, service.model)
@@ -257,6 +257,7 @@ def _brought_up(
 def _ended_on_failure(repository: Repository, name: str) -> Iterator[None]:
     try:
         yield
-    except MlopsError:
-        settle(repository, name)
+    except (MlopsError, OSError):
+        with suppress(OSError):  # a full disk: the next command ends what was begun
+            settle(repository, name)
         raise

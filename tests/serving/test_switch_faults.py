@@ -1,0 +1,126 @@
+"""A machine that fails in the middle of a switch: callers go on reaching what they reached."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from ci.cli import run
+from ci.errors import MlopsError
+from ci.release import operate
+from ci.repository import Repository
+from ci.targets import front, launch, local, services, trial
+from ci.targets.services import LIVE, WARM, read_record
+from tests.support import repositories
+from tests.support.switching import EXAMPLE, PORT, Place
+
+NAME = "tiny-python"
+WRITES = [
+    (services, "write_json"),
+    (launch, "write_json"),
+    (trial, "write_json"),
+    (front, "write_whole"),
+]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    repository = repositories.new_repository(tmp_path_factory.mktemp("faults") / "repository")
+    yield repository
+    Place(repository).stop()
+
+
+@pytest.fixture
+def place(shared: Repository) -> Place:
+    """Version 1 is live, and nothing else runs."""
+    found = Place(shared)
+    found.stop()
+    found.switch(1)
+    return found
+
+
+def asked(place: Place) -> int:
+    """The version that answers callers."""
+    answer = httpx.post(place.url(f"/{NAME}/predict"), json={"rows": [EXAMPLE]}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    version: int = answer.json()["version"]
+    return version
+
+
+@pytest.mark.parametrize(("module", "name"), WRITES, ids=str)
+def test_a_disk_that_is_full_at_any_write(
+    place: Place, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    """The first write of a kind still fits, or none does, and so on, until all do."""
+    version, write = place.add(2), getattr(module, name)
+    for fits in itertools.count():
+        written = itertools.count()
+
+        def full(*given: Any, limit: int = fits, count: Iterator[int] = written) -> Any:
+            if next(count) >= limit:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return write(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            try:
+                place.switch(version)
+            except OSError:
+                assert asked(place) == 1, fits
+            else:
+                break
+    assert fits > 0
+    assert place.switch(version).version == asked(place) == 2
+    roles = [each.role for each in read_record(place.repository, NAME).services]
+    assert roles == [LIVE, WARM]
+
+
+def test_a_full_disk_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(operate, "status", full)
+    assert run.run(["status", "--json"]) == 1
+    assert '"disk_full"' in capsys.readouterr().out
+
+
+def test_a_clock_that_jumps_back_ends_nothing_and_keeps_nothing_for_ever(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(local.time, "time", lambda: now() - 86_400)
+        place.switch(2)
+        assert asked(place) == 2
+        assert place.go_back().version == asked(place) == 1
+    assert asked(place) == 1
+    assert place.switch(3).version == asked(place) == 3
+    kept = read_record(place.repository, NAME).of(WARM)
+    assert kept
+    assert (kept.version, kept.until > now()) == (1, True)
+    assert len(read_record(place.repository, NAME).services) == 2, "version 2 had its time"
+
+
+def test_a_range_of_ports_that_is_used_up(place: Place) -> None:
+    with ExitStack() as taken:
+        for port in range(PORT + 1, PORT + 40):
+            with socket.socket() as probe:
+                free = probe.connect_ex(("127.0.0.1", port)) != 0
+            if free:
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        with pytest.raises(MlopsError, match=r"widen local\.first_port") as caught:
+            place.switch(2)
+        assert caught.value.code == "no_port"
+        assert asked(place) == 1
+    assert place.switch(2).version == 2
