@@ -23,8 +23,8 @@ def drift(
     json: Json = False,
 ) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
+    from ci.monitor.chunks import chunk_ends
     from ci.monitor.drift import as_dict, check_drift
-    from ci.monitor.measures import chunk_ends
     from ci.repository import Repository
 
     repository = Repository.find()
@@ -41,6 +41,7 @@ def drift(
         "",
         *left_out,
         *([checked.performance_note] if checked.performance_note else []),
+        *checked.notes,
         f"Report: {repository.relative(checked.report)}",
         f"Plot:   {repository.relative(checked.plot)}",
     ]

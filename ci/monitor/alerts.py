@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ci.evaluate.metrics import METRICS
-from ci.monitor.measures import chunk_ends, chunk_order
+from ci.monitor.chunks import chunk_ends, chunk_order
+from ci.monitor.measures import TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -113,7 +114,7 @@ def headline(
 ) -> str:
     """The check in one sentence; ``unmeasured`` columns do not count as quiet."""
     names = list(dict.fromkeys(signal.name for signal in found if signal.alert))
-    watched = len({signal.name for signal in found} - set(unmeasured) | set(names))
+    watched = len(({signal.name for signal in found} - set(unmeasured) | set(names)) - {TOGETHER})
     parts = []
     if worse:
         weeks = ", ".join(chunk_ends(measure.chunk)[0] for measure in worse)
@@ -124,7 +125,8 @@ def headline(
         over = {chunk for signal in found if signal.alert for chunk in signal.chunks_over}
         first, last = min(over, key=chunk_order), max(over, key=chunk_order)
         when = f"between {chunk_ends(first)[0]} and {chunk_ends(last)[1]}"
-        parts.append(f"{', '.join(names)} drifted ({len(names)} of {watched} columns), {when}")
+        columns = len(set(names) - {TOGETHER})
+        parts.append(f"{', '.join(names)} drifted ({columns} of {watched} columns), {when}")
     if parts:
         return f"Alert for {model}: {'; '.join(parts)}."
     if names:

@@ -11,6 +11,7 @@ from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.monitor.alerts import Signal, headline, is_alert, signals, worse_chunks
+from ci.monitor.measures import MOST_CATEGORIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ class Checked:
     """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist.
 
     ``period`` says in a sentence which rows were checked. ``worse`` are the chunks whose realised
-    metric is an alert.
+    metric is an alert; ``notes`` say how it was measured, where that is not as always.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Checked:
     performance: dict[str, list[Measure]]
     worse: list[Measure]
     performance_note: str | None
+    notes: list[str]
     report: Path
     plot: Path
 
@@ -60,6 +62,7 @@ class Found:
     unmeasured: list[Unmeasured]
     performance: dict[str, list[Measure]]
     performance_note: str | None
+    notes: list[str]
 
 
 def check_drift(repository: Repository, name: str, *, live: bool = False) -> Checked:
@@ -89,7 +92,7 @@ def check_drift(repository: Repository, name: str, *, live: bool = False) -> Che
     ):
         periods, said = (_live if live else _periods)(repository, servable, rules)
     with step(f"{name}: measuring drift with NannyML"):
-        found = _measure(servable.contract, rules, policy, periods)
+        found = measure(servable.contract, rules, policy, periods)
     return _conclude(
         repository, servable, policy, found, Period("drift-live" if live else "drift", said)
     )
@@ -111,16 +114,16 @@ def _servable(repository: Repository, contract: ModelContract) -> Servable:
 
 def _periods(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
     """The contract's two periods, and which rows the second has."""
-    from ci.monitor.measures import TIME
+    from ci.monitor.chunks import TIME
     from ci.monitor.periods import Periods, read_analysis, read_reference
 
     name = servable.contract.name
     folder, log = repository.model_dir(name), _log(repository, name)
     reference = read_reference(servable, rules, folder, log)
-    analysis = read_analysis(servable, rules, folder, log)
+    analysis, forbidden = read_analysis(servable, rules, folder, log)
     begin, end = (str(analysis[TIME].iloc[at].date()) for at in (0, -1))
     said = f"{len(analysis):,} rows of models/{name}/{rules.analysis}, from {begin} to {end}."
-    return Periods(reference, analysis), said
+    return Periods(reference, analysis, forbidden), said
 
 
 def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
@@ -139,29 +142,63 @@ def _log(repository: Repository, name: str) -> Path:
     return repository.state_dir / "logs" / f"drift-{name}.log"
 
 
-def _measure(
+def measure(
     contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
 ) -> Found:
-    from ci.monitor.measures import quality, univariate, unmeasured
-    from ci.monitor.performance import note, performance
+    """What NannyML says of the two periods.
+
+    Raises:
+        MlopsError: ``bad_period`` or ``drift_failed``.
+    """
     from ci.monitor.quirks import quiet_nannyml
 
     with quiet_nannyml():
         from nannyml.exceptions import NannyMLException
 
         try:
-            found = univariate(contract, rules, policy, periods)
-            left_out = unmeasured(contract, periods, found)
-            found = [measure for measure in found if measure.value is not None]
-            found += quality(contract, rules, periods)
-            known = performance(contract, rules, periods)
-            return Found(found, left_out, known, note(contract, rules))
+            return _measured(contract, rules, policy, periods)
         except NannyMLException as error:
             raise MlopsError(
                 "drift_failed",
                 f"NannyML could not compare the periods of {contract.name} "
                 f"({' '.join(str(error).split())}); check that each chunk has enough rows.",
             ) from None
+
+
+def _measured(
+    contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
+) -> Found:
+    from ci.monitor.chance import risk_of_chunk
+    from ci.monitor.chunks import chunk_of
+    from ci.monitor.distances import grouped, multivariate, univariate
+    from ci.monitor.measures import measurable, unmeasured
+    from ci.monitor.performance import note, performance
+    from ci.monitor.quality import measured, shares
+    from ci.monitor.segments import segment_shares
+
+    wanted = [*shares(contract, rules, periods), *segment_shares(contract, periods)]
+    chunks = len(set(chunk_of(rules, periods.analysis)))
+    signals = len(wanted) + len(measurable(contract, periods)) + 1
+    risk = risk_of_chunk(policy.alert, signals, chunks)
+    few, rare = grouped(contract, periods)
+    found = univariate(contract, rules, policy, few, risk)
+    left_out = unmeasured(contract, periods, found)
+    found = [measure for measure in found if measure.value is not None]
+    found += multivariate(contract, rules, policy, few, risk)
+    for share in wanted:
+        found += measured(share, rules, policy.alert.least_change, periods, risk)
+    known = performance(contract, rules, periods, policy.alert.chance / (signals * chunks))
+    return Found(found, left_out, known, note(contract, rules), _notes(rare))
+
+
+def _notes(rare: list[str]) -> list[str]:
+    """What a reader has to know of how it was measured."""
+    if not rare:
+        return []
+    return [
+        f"{', '.join(rare)}: the {MOST_CATEGORIES - 1} commonest values are compared, and all "
+        "rarer ones as one."
+    ]
 
 
 def _conclude(
@@ -191,6 +228,7 @@ def _conclude(
         performance=found.performance,
         worse=worse,
         performance_note=found.performance_note,
+        notes=found.notes,
         report=folder / f"{period.file}.html",
         plot=folder / f"{period.file}.png",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bentos.records import PREDICTIONS_FILE
 from ci.errors import MlopsError
-from ci.monitor.measures import TIME, chunk_of
+from ci.monitor.chunks import TIME, chunk_of
 from ci.monitor.periods import LEAST_ANALYSIS_ROWS, as_column, as_output
 from ci.observe.recorded import is_own, kept_files, parsed
 

@@ -1,4 +1,4 @@
-"""NannyML's calculators, reduced to plain rows: one a signal and chunk."""
+"""What one method found for one signal in one chunk, and which columns were not measured."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import pandas as pd
 
-    from ci.contract.model import ModelContract, Monitoring
-    from ci.contract.monitoring import MonitoringPolicy
+    from ci.contract.model import ModelContract
     from ci.monitor.periods import Periods
 
-# Columns of the periods beside inputs and outputs; no column of a contract can have these names,
-# while a target is often named as the output that predicts it.
-TIME, TARGET = "_time", "_target"
-PERIODS = {"day": "D", "week": "W", "month": "M", "quarter": "Q"}
 NUMERIC = ("number", "integer")
-# A column of many free texts or ids has no distribution that could drift in a useful sense.
-MOST_CATEGORIES = 200
-SHARES = ("missing_values", "unseen_values")
+# Shares of rows, beside the methods that compare distributions.
+MISSING, UNSEEN, FORBIDDEN = "missing_values", "unseen_values", "forbidden_values"
+SEGMENT, KEPT = "share_of_segment", "kept_segment"
+SHARES = (MISSING, UNSEEN, FORBIDDEN, SEGMENT, KEPT)
+TOGETHER = "all columns together"
+# More values than these are rare ones: they count as one.
+MOST_CATEGORIES = 50
+RARE = "other values"
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,14 @@ class Measure:
     alert: bool
 
 
-def chunk_of(rules: Monitoring, table: pd.DataFrame) -> Any:
-    """The chunk of each row, named as NannyML names it."""
-    if isinstance(rules.chunk, int):
-        size, rows = rules.chunk, len(table)
-        starts = [row // size * size for row in range(rows)]
-        return [f"[{start}:{min(start + size, rows) - 1}]" for start in starts]
-    return table[TIME].dt.to_period(PERIODS[rules.chunk]).astype(str)
-
-
-def chunk_ends(chunk: str) -> tuple[str, str]:
-    """The first and the last day of a chunk, or its first and last row below the header."""
-    if chunk.startswith("["):
-        first, last = (int(row) + 1 for row in chunk.strip("[]").split(":"))
-        return f"row {first}", f"row {last}"
-    begin, _, end = chunk.partition("/")
-    return begin, end or begin
-
-
-def chunk_order(chunk: str) -> tuple[int, str]:
-    """What sorts chunks in time."""
-    return (int(chunk[1:].partition(":")[0]), "") if chunk.startswith("[") else (0, chunk)
-
-
-def chunking(rules: Monitoring) -> dict[str, Any]:
-    """How NannyML is told about timestamps and chunks."""
-    if isinstance(rules.chunk, int):
-        return {"timestamp_column_name": TIME, "chunk_size": rules.chunk}
-    return {"timestamp_column_name": TIME, "chunk_period": PERIODS[rules.chunk]}
+def within(measure: Measure, lower: float | None, upper: float | None) -> Measure:
+    """``measure`` with other limits."""
+    lower, upper = (None if each is None else float(each) for each in (lower, upper))
+    value = measure.value
+    over = value is not None and (
+        (upper is not None and value > upper) or (lower is not None and value < lower)
+    )
+    return replace(measure, lower=lower, upper=upper, alert=over)
 
 
 @dataclass(frozen=True)
@@ -85,74 +65,26 @@ class Unmeasured:
         return self.name.split(", ")
 
 
-def univariate(
-    contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
-) -> list[Measure]:
-    """Drift of each input column and of the prediction, by the policy's method for its type."""
-    import nannyml
-
-    found: list[Measure] = []
-    for kind in ("number", "integer", "string", "boolean"):
-        names = [name for name in _signals(contract, periods) if _type(contract, name) == kind]
-        if not names:
-            continue
-        method = str(getattr(policy.methods, kind))
-        calculator = nannyml.UnivariateDriftCalculator(
-            column_names=names,
-            treat_as_categorical=[] if kind in NUMERIC else names,
-            continuous_methods=[method if kind in NUMERIC else "jensen_shannon"],
-            categorical_methods=["jensen_shannon" if kind in NUMERIC else method],
-            **chunking(rules),
-        )
-        calculator.fit(periods.reference)
-        table = calculator.calculate(periods.analysis).to_df()
-        for name in names:
-            for measure in measures_in(table, (name, method), name, method):
-                found.append(_with_least(measure, policy.alert.least_change))
-    return found
-
-
-def _with_least(measure: Measure, least: float) -> Measure:
-    """``measure`` with a threshold of at least the policy's least change."""
-    threshold = max(measure.upper or 0.0, least)
-    return replace(measure, upper=threshold, alert=(measure.value or 0.0) > threshold)
-
-
-def quality(contract: ModelContract, rules: Monitoring, periods: Periods) -> list[Measure]:
-    """Share of missing values of each input, and of categories that the reference never had."""
-    import nannyml
-
-    # A column that became empty has no distribution any more, but it did change.
-    given = [name for name in contract.input if name in periods.analysis]
-    nullable = [name for name in given if contract.input[name].nullable]
-    inputs = [name for name in _signals(contract, periods) if name in contract.input]
-    texts = [name for name in inputs if contract.input[name].type == "string"]
-    found: list[Measure] = []
-    for names, calculator, method in (
-        (nullable, nannyml.MissingValuesCalculator, "missing_values"),
-        (texts, nannyml.UnseenValuesCalculator, "unseen_values"),
-    ):
-        if names:
-            fitted = calculator(column_names=names, **chunking(rules)).fit(periods.reference)
-            table = fitted.calculate(periods.analysis).to_df()
-            for name in names:
-                found += measures_in(table, (name,), name, method)
-    return found
-
-
 def unmeasured(
     contract: ModelContract, periods: Periods, found: Sequence[Measure]
 ) -> list[Unmeasured]:
     """Columns that the measures say nothing about."""
-    reasons = {name: _why_not(contract, periods, name) for name in _columns(contract)}
-    distances = [measure for measure in found if measure.method not in SHARES]
+    reasons = {name: why_not(contract, periods, name) for name in _columns(contract)}
+    distances = [m for m in found if m.method not in SHARES and m.name in reasons]
     for name in {measure.name for measure in distances}:
         own = [measure for measure in distances if measure.name == name]
         if all(measure.value is None for measure in own):
             reasons[name] = f"NannyML's {own[0].method} gave no value for it"
-        elif own[0].upper is not None and own[0].upper >= 1:
-            reasons[name] = "differs so much between the reference's chunks that no change can show"
+        elif all(_blind(measure) for measure in own):
+            reasons[name] = (
+                "chunks are so small, or the reference's differ so much, that no change can show"
+            )
     return _by_reason(reasons)
+
+
+def _blind(measure: Measure) -> bool:
+    bounded = measure.method in ("kolmogorov_smirnov", "jensen_shannon", "hellinger", "l_infinity")
+    return bounded and measure.upper is not None and measure.upper >= 1
 
 
 def _by_reason(reasons: dict[str, str | None]) -> list[Unmeasured]:
@@ -163,15 +95,16 @@ def _by_reason(reasons: dict[str, str | None]) -> list[Unmeasured]:
     return [Unmeasured(", ".join(same), reason) for reason, same in names.items()]
 
 
-def _signals(contract: ModelContract, periods: Periods) -> list[str]:
-    return [name for name in _columns(contract) if not _why_not(contract, periods, name)]
+def measurable(contract: ModelContract, periods: Periods) -> list[str]:
+    """Columns whose distribution means something."""
+    return [name for name in _columns(contract) if not why_not(contract, periods, name)]
 
 
 def _columns(contract: ModelContract) -> list[str]:
     return [*contract.input, *contract.output]
 
 
-def _why_not(contract: ModelContract, periods: Periods, name: str) -> str | None:
+def why_not(contract: ModelContract, periods: Periods, name: str) -> str | None:
     """Why the distribution of a column means nothing, or None where it does."""
     column = contract.input.get(name)
     if column is None and contract.task == "ranking":
@@ -180,16 +113,13 @@ def _why_not(contract: ModelContract, periods: Periods, name: str) -> str | None
         return "personal data, which the prediction log leaves out"
     if name == contract.evaluation.unit or (column and column.pii):
         return "an identifier, or personal data"
-    values = periods.reference[name]
-    if values.isna().all() or periods.analysis[name].isna().all():
+    if periods.reference[name].isna().all() or periods.analysis[name].isna().all():
         return "has no values in one of the periods"
-    declared = column is not None and column.categories is not None
-    if _type(contract, name) == "string" and not declared and values.nunique() > MOST_CATEGORIES:
-        return f"text with more than {MOST_CATEGORIES} different values"
     return None
 
 
-def _type(contract: ModelContract, name: str) -> str:
+def type_of(contract: ModelContract, name: str) -> str:
+    """The contract's type of an input or output column."""
     column = contract.input.get(name) or contract.output[name]
     return column.type
 
@@ -198,21 +128,42 @@ def measures_in(
     table: pd.DataFrame, key: tuple[str, ...], name: str, method: str
 ) -> Iterator[Measure]:
     """The analysis chunks of NannyML's ``table``, in its columns that begin with ``key``."""
-    head = ("chunk", "chunk") if len(key) == 2 else ("chunk",)
+    head = _head(key)
     reference = table[table[(*head, "period")] == "reference"]
-    usual = _number(reference[(*key, "value")].mean())
-    for _, row in table[table[(*head, "period")] == "analysis"].iterrows():
+    usual = number(reference[(*key, "value")].mean())
+    analysis = table[table[(*head, "period")] == "analysis"]
+    columns = [(*head, "key"), *((*key, part) for part in PARTS)]
+    for chunk, value, lower, upper, alert in analysis[columns].itertuples(index=False, name=None):
         yield Measure(
             name=name,
             method=method,
-            chunk=str(row[(*head, "key")]),
-            value=_number(row[(*key, "value")]),
-            lower=_number(row[(*key, "lower_threshold")]),
-            upper=_number(row[(*key, "upper_threshold")]),
+            chunk=str(chunk),
+            value=number(value),
+            lower=number(lower),
+            upper=number(upper),
             usual=usual,
-            alert=bool(row[(*key, "alert")]),
+            alert=bool(alert),
         )
 
 
-def _number(value: Any) -> float | None:
+PARTS = ("value", "lower_threshold", "upper_threshold", "alert")
+
+
+def spread_of(
+    table: pd.DataFrame, key: tuple[str, ...], chunks: Collection[str]
+) -> tuple[float, float]:
+    """Mean and standard deviation of the values of the reference's ``chunks``."""
+    head = _head(key)
+    usual = table[table[(*head, "period")] == "reference"]
+    whole = usual[usual[(*head, "key")].isin(chunks)]
+    values = whole[(*key, "value")].to_numpy(dtype="float64")
+    return float(values.mean()), float(values.std())
+
+
+def _head(key: tuple[str, ...]) -> tuple[str, ...]:
+    return ("chunk", "chunk") if len(key) == 2 else ("chunk",)
+
+
+def number(value: Any) -> float | None:
+    """``value`` as a finite float, or None."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -7,7 +7,8 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import TARGET, Measure, chunk_of, chunking, measures_in
+from ci.monitor.chunks import TARGET, chunk_of, chunking
+from ci.monitor.measures import Measure, measures_in, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +21,33 @@ if TYPE_CHECKING:
 METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
 CLASS = "predicted_class"
 LEAST_CHUNKS = 3
+SAMPLED_ROWS, DRAWS = 2000, 200
 TRUE_WORDS = {"true": 1, "false": 0}
 
 
 def performance(
-    contract: ModelContract, rules: Monitoring, periods: Periods
+    contract: ModelContract, rules: Monitoring, periods: Periods, risk: float
 ) -> dict[str, list[Measure]]:
-    """The metric of each analysis chunk by kind; empty where it can't be had (see ``note``)."""
+    """The metric of each analysis chunk by kind; empty where it can't be had (see ``note``).
+
+    Rows without a prediction don't count. ``risk`` is the share of chunks that may be over the
+    limit by chance.
+    """
+    from dataclasses import replace
+
     if rules.target is None:
         return {"estimated": [], "realised": []}
+    answered = periods.analysis[list(contract.output)].notna().any(axis=1)
+    periods = replace(periods, analysis=periods.analysis[answered].reset_index(drop=True))
+    if periods.analysis.empty:
+        return {"estimated": [], "realised": []}
+    found = _found(contract, rules, periods)
+    return {**found, "realised": _with_chance(contract, rules, periods, found["realised"], risk)}
+
+
+def _found(
+    contract: ModelContract, rules: Monitoring, periods: Periods
+) -> dict[str, list[Measure]]:
     if contract.task not in METRICS:
         return {"estimated": [], "realised": realised_by_chunk(contract, rules, periods)}
     reference = _labelled(contract, rules, periods.reference)
@@ -39,6 +58,59 @@ def performance(
     if TARGET in analysis.columns and analysis[TARGET].notna().any():
         realised = _realised(contract, rules, reference, _labelled(contract, rules, analysis))
     return {"estimated": _estimated(contract, rules, reference, analysis), "realised": realised}
+
+
+def _with_chance(
+    contract: ModelContract,
+    rules: Monitoring,
+    periods: Periods,
+    realised: list[Measure],
+    risk: float,
+) -> list[Measure]:
+    """``realised`` with limits that also hold what chance explains in so many rows."""
+    if not realised:
+        return []
+    from scipy.stats import norm
+
+    known = periods.reference[periods.reference[TARGET].notna()]
+    of_row = norm.isf(risk) * _deviation(contract, rules, known, realised[0].name)
+    targets = periods.analysis[periods.analysis[TARGET].notna()]
+    sizes = dict(targets.groupby(chunk_of(rules, targets)).size())
+    found = []
+    for each in realised:
+        rows = sizes.get(each.chunk, len(targets) // len(realised))
+        width = of_row * math.sqrt(1 / max(rows, 1) + 1 / len(known))
+        middle = each.usual or 0.0
+        lower = None if each.lower is None else min(each.lower, middle - width)
+        upper = None if each.upper is None else max(each.upper, middle + width)
+        found.append(within(each, lower, upper))
+    return found
+
+
+def _deviation(
+    contract: ModelContract, rules: Monitoring, known: pd.DataFrame, metric: str
+) -> float:
+    """Standard deviation of the metric over samples of the reference, for a sample of one row."""
+    import numpy as np
+
+    from ci.evaluate.metrics import METRICS as OURS
+
+    sample = known.sample(min(len(known), SAMPLED_ROWS), random_state=0)
+    truth, guess = _judged(contract, rules, sample)
+    rows = len(sample)
+    values = OURS[metric].measure(truth, guess).resampler(np.arange(rows), rows)
+    counts = np.random.default_rng(0).multinomial(rows, np.full(rows, 1 / rows), size=DRAWS)
+    return float(np.nanstd(values(counts.astype(float)))) * math.sqrt(rows)
+
+
+def _judged(contract: ModelContract, rules: Monitoring, rows: pd.DataFrame) -> tuple[Any, Any]:
+    """Truth and predictions as the project's metrics take them."""
+    from ci.evaluate.answers import guess_of, truth_of
+
+    known = _labelled(contract, rules, rows) if contract.task in METRICS else rows
+    named = known[[TARGET]].set_axis([contract.evaluation.target], axis=1)
+    truth = truth_of(contract, named, f"models/{contract.name}: monitoring period")
+    return truth, guess_of(contract, {name: known[name].tolist() for name in contract.output})
 
 
 def note(contract: ModelContract, rules: Monitoring) -> str | None:
@@ -83,7 +155,6 @@ def _values(
     contract: ModelContract, rules: Monitoring, table: pd.DataFrame
 ) -> Iterator[tuple[str, float]]:
     """Each chunk that has targets, and the metric in it."""
-    from ci.evaluate.answers import guess_of, truth_of
     from ci.evaluate.metrics import METRICS as OURS
     from ci.evaluate.metrics import value_of
 
@@ -91,12 +162,7 @@ def _values(
         return
     known = table[table[TARGET].notna()]
     for chunk, rows in known.groupby(chunk_of(rules, known), sort=False):
-        truth = truth_of(
-            contract,
-            rows[[TARGET]].set_axis([contract.evaluation.target], axis=1),
-            f"models/{contract.name}: monitoring period",
-        )
-        guess = guess_of(contract, {name: rows[name].tolist() for name in contract.output})
+        truth, guess = _judged(contract, rules, rows)
         value = value_of(OURS[contract.evaluation.metric].measure(truth, guess), len(rows))
         if math.isfinite(value):
             yield str(chunk), value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.measures import TARGET, TIME, chunk_of
+from ci.monitor.chunks import PERIODS, TARGET, TIME, UNIT, chunk_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -24,10 +24,15 @@ LEAST_ANALYSIS_ROWS = 10
 
 @dataclass(frozen=True)
 class Periods:
-    """Both periods: input columns, TIME, output columns, and TARGET where the file has it."""
+    """Both periods: input columns, TIME, output columns, TARGET and UNIT where the file has them.
+
+    ``forbidden`` says for some input columns which rows of the analysis have a value that the
+    contract forbids. Such rows, and those without a value that it asks for, have no prediction.
+    """
 
     reference: pd.DataFrame
     analysis: pd.DataFrame
+    forbidden: dict[str, pd.Series[Any]] = field(default_factory=dict)
 
 
 def read_reference(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> pd.DataFrame:
@@ -36,17 +41,77 @@ def read_reference(servable: Servable, rules: Monitoring, folder: Path, log: Pat
     Raises:
         MlopsError: ``bad_period`` with file and column.
     """
-    reference = _read(servable, rules, folder / rules.reference, log)
+    from ci.evaluate.predict import predict
+
+    table, shown = _read(servable, rules, folder / rules.reference)
+    answers = predict(servable, table, shown, log)
+    reference = _frame(servable, rules, table, rules.reference, answers)
     _require_rows(servable.contract, rules.reference, reference, LEAST_REFERENCE_ROWS)
     _require_thresholds(servable.contract, rules, reference)
     return reference
 
 
-def read_analysis(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> pd.DataFrame:
-    """As `read_reference`, for the file of the analysis period."""
-    analysis = _read(servable, rules, folder / rules.analysis, log)
-    _require_rows(servable.contract, rules.analysis, analysis, LEAST_ANALYSIS_ROWS)
-    return analysis
+def read_analysis(
+    servable: Servable, rules: Monitoring, folder: Path, log: Path
+) -> tuple[pd.DataFrame, dict[str, pd.Series[Any]]]:
+    """As `read_reference`, for the file of the analysis period, and `Periods.forbidden`.
+
+    What the contract forbids is what a check has to find: such rows count, without a prediction.
+    """
+    from ci.evaluate.predict import predict
+
+    contract = servable.contract
+    table, shown = _read(servable, rules, folder / rules.analysis)
+    forbidden = forbidden_values(contract, table)
+    good = ~_unfit(contract, table, forbidden)
+    found = predict(servable, table[good], shown, log) if good.any() else {}
+    answers = {name: _spread(found.get(name, []), good) for name in contract.output}
+    frame = _frame(servable, rules, table, rules.analysis, answers, forbidden)
+    _require_rows(contract, rules.analysis, frame, LEAST_ANALYSIS_ROWS)
+    marks = {name: frame.pop(_mark(name)) for name in forbidden}
+    return frame, marks
+
+
+def forbidden_values(contract: ModelContract, table: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """Which rows have a value that the contract forbids, for the columns that have one."""
+    import pandas as pd
+
+    from bentos.rows import fits, problem_of
+    from ci.evaluate.table import values
+
+    found = {}
+    for name, column in contract.input.items():
+        plain, allowed = values(table[name], column.type), {**vars(column), "nullable": True}
+        if not fits(allowed, plain):
+            broken = [problem_of(allowed, value) is not None for value in plain]
+            found[name] = pd.Series(broken, index=table.index)
+    return {name: broken for name, broken in found.items() if broken.any()}
+
+
+def _unfit(
+    contract: ModelContract, table: pd.DataFrame, forbidden: dict[str, pd.Series[Any]]
+) -> pd.Series[Any]:
+    """Rows that the model would refuse."""
+    import pandas as pd
+
+    unfit = pd.Series(False, index=table.index)
+    for broken in forbidden.values():
+        unfit |= broken
+    for name, column in contract.input.items():
+        if not column.nullable:
+            unfit |= table[name].isna()
+    return unfit
+
+
+def _spread(found: Sequence[Any], good: pd.Series[Any]) -> list[Any]:
+    """The answers, with None for the rows that were not asked."""
+    answers = iter(found)
+    return [next(answers) if asked else None for asked in good]
+
+
+def _mark(name: str) -> str:
+    """A column of the frame that no contract can name."""
+    return f"_forbidden {name}"
 
 
 def _require_rows(contract: ModelContract, file: str, table: pd.DataFrame, least: int) -> None:
@@ -70,10 +135,8 @@ def _require_thresholds(
         raise _bad(contract, rules.reference, problem)
 
 
-def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    from ci.evaluate.predict import predict
+def _read(servable: Servable, rules: Monitoring, path: Path) -> tuple[pd.DataFrame, str]:
+    """The table in ``path`` with all that the check needs, and how it is called in sentences."""
     from ci.evaluate.table import read_table
 
     contract = servable.contract
@@ -86,13 +149,32 @@ def _read(servable: Servable, rules: Monitoring, path: Path, log: Path) -> pd.Da
     absent = [name for name in wanted if name not in table.columns]
     if absent:
         raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
-    answers = predict(servable, table, shown, log)
-    frame = pd.DataFrame({name: as_column(table[name], contract, name) for name in contract.input})
-    frame[TIME] = _times(table[rules.timestamp], contract, path.name)
-    for name, values in answers.items():
-        frame[name] = as_output(values, contract, name)
+    return table, shown
+
+
+def _frame(
+    servable: Servable,
+    rules: Monitoring,
+    table: pd.DataFrame,
+    file: str,
+    answers: Mapping[str, Sequence[Any]],
+    forbidden: Mapping[str, pd.Series[Any]] | None = None,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    contract, name = servable.contract, file.rpartition("/")[2]
+    columns = {name: as_column(table[name], contract, name) for name in contract.input}
+    frame = pd.DataFrame(columns)
+    frame[TIME] = _times(table[rules.timestamp], contract, rules, name)
+    for output, values in answers.items():
+        frame[output] = as_output(values, contract, output)
     if rules.target and rules.target in table.columns:
         frame[TARGET] = table[rules.target].to_numpy()
+    unit = contract.evaluation.unit
+    if unit and unit in table.columns:
+        frame[UNIT] = table[unit].to_numpy()
+    for column, broken in (forbidden or {}).items():
+        frame[_mark(column)] = broken
     return frame.sort_values(TIME, kind="stable").reset_index(drop=True)
 
 
@@ -105,9 +187,12 @@ def as_column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.
 
     from ci.evaluate.table import values
 
-    if contract.input[name].type in ("number", "integer"):
-        return pd.to_numeric(column).astype("float64")
-    plain = values(column, contract.input[name].type)
+    kind = contract.input[name].type
+    if kind in ("number", "integer"):
+        return pd.to_numeric(column, errors="coerce").astype("float64")
+    plain = values(column, kind)
+    if kind == "boolean":
+        plain = [value if isinstance(value, bool) else None for value in plain]
     return pd.Series(plain, index=column.index, dtype=object)
 
 
@@ -119,17 +204,33 @@ def as_output(values: Sequence[Any], contract: ModelContract, name: str) -> pd.S
     return pd.Series(values, dtype=object if text else "float64")
 
 
-def _times(column: pd.Series[Any], contract: ModelContract, file: str) -> pd.Series[Any]:
+def _times(
+    column: pd.Series[Any], contract: ModelContract, rules: Monitoring, file: str
+) -> pd.Series[Any]:
     import pandas as pd
 
     try:
-        times = pd.to_datetime(column, format="ISO8601")
+        times = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
     except ValueError:
         times = pd.Series([pd.NaT])
     if times.isna().any():
         problem = f"has a value in {column.name} that is no ISO date such as 2017-11-06"
         raise _bad(contract, file, problem)
+    latest = times.max()
+    if latest > _latest(rules):
+        problem = f"has {latest.date()} in {column.name}, which lies in the future"
+        raise _bad(contract, file, problem)
     return times
+
+
+def _latest(rules: Monitoring) -> pd.Timestamp:
+    """The end of the chunk after this one: what is predicted may be of the next week."""
+    import pandas as pd
+
+    now = pd.Timestamp.now()
+    if isinstance(rules.chunk, int):
+        return now + pd.Timedelta(days=1)
+    return (now.to_period(PERIODS[rules.chunk]) + 1).end_time
 
 
 def _bad(contract: ModelContract, file: str, problem: str) -> MlopsError:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ci.evaluate.metrics import METRICS
 from ci.files import write_whole
 from ci.monitor.alerts import excess
-from ci.monitor.measures import SHARES, chunk_ends, chunk_order
+from ci.monitor.chunks import chunk_ends, chunk_order
+from ci.monitor.measures import SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +86,8 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
     )
     figure.update_layout(
         title=(
-            f"{checked.model}: how far each column is from its reference<br><sup>0: the same, 1: "
-            "nothing in common (shares: share of rows). Red: over the column's threshold.</sup>"
+            f"{checked.model}: how far each column is from its reference<br><sup>The larger the "
+            "number, the further (shares: share of rows). Red: over the column's threshold.</sup>"
         ),
         template="plotly_white",
         height=190 + 34 * len(names),
@@ -97,8 +98,8 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
 
 
 def _label(signal: Signal) -> str:
-    share = signal.method in SHARES
-    return f"{signal.name}: {signal.method.replace('_', ' ')}" if share else signal.name
+    plain = signal.method not in SHARES
+    return signal.name if plain else f"{signal.name}: {signal.method.replace('_', ' ')}"
 
 
 def _performance(checked: Checked) -> Any | None:
@@ -148,7 +149,9 @@ def _left_out(checked: Checked) -> str:
     reasons = [f"{each.name}: {each.reason}" for each in checked.unmeasured]
     notes = [checked.performance_note] if checked.performance_note else []
     items = "".join(f"<li>{html.escape(text)}" for text in [*reasons, *notes])
-    return f"<h2>Not measured</h2><ul>{items}</ul>" if items else ""
+    left_out = f"<h2>Not measured</h2><ul>{items}</ul>" if items else ""
+    how = "".join(f"<li>{html.escape(text)}" for text in checked.notes)
+    return left_out + (f"<h2>How it was measured</h2><ul>{how}</ul>" if how else "")
 
 
 def _table(checked: Checked) -> str:

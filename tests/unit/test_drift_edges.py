@@ -16,6 +16,7 @@ import yaml
 from ci.cli.run import run
 from ci.contract.model import ARTIFACT, load_model_contract
 from ci.evaluate.candidate import Servable
+from ci.monitor.measures import TOGETHER
 from ci.repository import Repository
 from tests.support.repositories import new_repository, write_dataset, write_model
 
@@ -163,10 +164,15 @@ REFUSED: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[], pd.DataFrame],
         lambda: analysis().drop(columns="shelf"),
         "analysis.csv has no column shelf",
     ),
-    "a row that breaks the contract": (
+    "a date that lies in the future": (
         reference,
-        lambda: analysis(price="cheap"),
-        "analysis.csv: the column price must be a number",
+        lambda: analysis(day=["2099-01-01", *["2026-02-16"] * 419]),
+        "has 2099-01-01 in day, which lies in the future",
+    ),
+    "a reference that breaks the contract": (
+        lambda: reference(price="cheap"),
+        analysis,
+        "reference.csv: the column price must be a number",
     ),
 }
 
@@ -186,7 +192,7 @@ def test_rows_in_any_order_give_the_same(checks: Checks) -> None:
         reference().sample(frac=1, random_state=1),
         analysis(price=lambda t: t["price"] * 1.5).sample(frac=1, random_state=1),
     )
-    assert alerts(ordered) == {"price", "y"}
+    assert alerts(ordered) - {TOGETHER} == {"price", "y"}
     assert mixed["features"] == ordered["features"]
     assert mixed["headline"] == ordered["headline"]
 
@@ -214,8 +220,8 @@ def test_chunks_of_one_row_claim_nothing_about_numbers(checks: Checks) -> None:
     checked = checks.drift(
         period("2026-01-05", 120, rows=1), period("2026-06-01", 30, rows=1, seed=3)
     )
-    assert left_out(checked)["price, y"].startswith("differs so much")
-    assert "none of its 2 measured columns" in checked["headline"]
+    assert left_out(checked)["price, promoted, y"].startswith("chunks are so small")
+    assert "none of its 1 measured columns" in checked["headline"]
 
 
 @pytest.mark.parametrize("column", ["price", "shelf"])

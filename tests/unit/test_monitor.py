@@ -12,7 +12,9 @@ import pytest
 from ci.contract.model import ModelContract
 from ci.contract.monitoring import MonitoringPolicy
 from ci.monitor.alerts import is_alert, signals, worse_chunks
-from ci.monitor.measures import TARGET, TIME, quality, univariate, unmeasured
+from ci.monitor.chunks import TARGET, TIME
+from ci.monitor.drift import Found, measure
+from ci.monitor.measures import TOGETHER
 from ci.monitor.performance import performance
 from ci.monitor.periods import Periods
 from ci.monitor.quirks import quiet_nannyml
@@ -21,6 +23,7 @@ from tests.support.repositories import contract
 POLICY = MonitoringPolicy()
 WEEKS = {"reference": ("2017-09-11", 8), "analysis": ("2017-11-06", 9)}
 ROWS_A_WEEK = 400
+RISK = 0.001
 CONTRACT = ModelContract.model_validate(
     contract(
         "planted",
@@ -77,10 +80,13 @@ def periods(seed: int, **planted: Any) -> Periods:
     return Periods(period("reference", seed), analysis)
 
 
-def alerting(found: Periods) -> set[str]:
+def measured(found: Periods, policy: MonitoringPolicy = POLICY) -> Found:
     assert RULES is not None
-    measures = univariate(CONTRACT, RULES, POLICY, found) + quality(CONTRACT, RULES, found)
-    found_signals = signals(measures, POLICY.alert)
+    return measure(CONTRACT, RULES, policy, found)
+
+
+def alerting(found: Periods, policy: MonitoringPolicy = POLICY) -> set[str]:
+    found_signals = signals(measured(found, policy).measures, POLICY.alert)
     names = {signal.name for signal in found_signals if signal.alert}
     assert is_alert(found_signals, [], POLICY.alert) is bool(names)
     return names
@@ -112,15 +118,15 @@ PLANTED = {
 @pytest.mark.parametrize("case", list(PLANTED))
 def test_what_was_planted_is_named(case: str) -> None:
     column, plant = PLANTED[case]
-    assert alerting(periods(7, **{column: plant})) == {column}
+    assert alerting(periods(7, **{column: plant})) - {TOGETHER} == {column}
 
 
 def test_realised_error_over_its_limit_is_an_alert_and_the_usual_one_is_not() -> None:
     assert RULES is not None
-    usual = performance(CONTRACT, RULES, periods(3))
+    usual = performance(CONTRACT, RULES, periods(3), RISK)
     assert len(usual["estimated"]) == len(usual["realised"]) == WEEKS["analysis"][1]
     assert worse_chunks(usual["realised"], POLICY.alert) == []
-    off = performance(CONTRACT, RULES, periods(3, **{TARGET: lambda values: values + 2}))
+    off = performance(CONTRACT, RULES, periods(3, **{TARGET: lambda values: values + 2}), RISK)
     assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
 
 
@@ -144,22 +150,21 @@ def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
     assert ranking.monitoring is not None
     rules = ranking.monitoring
     usual = Periods(bought("reference", 3), bought("analysis", 3))
-    found = performance(ranking, rules, usual)
+    found = performance(ranking, rules, usual, RISK)
     assert found["estimated"] == []
     assert len(found["realised"]) == WEEKS["analysis"][1]
     assert found["realised"][0].value == pytest.approx(0.3, abs=0.02)
     assert found["realised"][0].chunk == "2017-11-06/2017-11-12"
     assert worse_chunks(found["realised"], POLICY.alert) == []
     worse = usual.analysis.assign(**{TARGET: "9"})
-    off = performance(ranking, rules, Periods(usual.reference, worse))
+    off = performance(ranking, rules, Periods(usual.reference, worse), RISK)
     assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
 
 
 def test_what_is_not_measured_is_named_with_its_reason() -> None:
     assert RULES is not None
     empty = periods(5, visits=lambda values: values * np.nan)
-    measures = univariate(CONTRACT, RULES, POLICY, empty)
-    left_out = {each.name: each.reason for each in unmeasured(CONTRACT, empty, measures)}
+    left_out = {each.name: each.reason for each in measured(empty).unmeasured}
     assert left_out == {
         "household": "an identifier, or personal data",
         "visits": "has no values in one of the periods",

@@ -142,6 +142,7 @@ def test_what_the_check_writes_is_what_is_read(tmp_path: Path) -> None:
         performance={"estimated": [], "realised": [ERROR]},
         worse=[ERROR],
         performance_note=None,
+        notes=[],
         report=tmp_path / "drift.html",
         plot=tmp_path / "drift.png",
     )

@@ -1,0 +1,182 @@
+"""Drift of each column by itself, and of all together (NannyML), with limits from the reference."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ci.monitor.chunks import chunk_of, chunking, whole_chunks
+from ci.monitor.measures import (
+    MOST_CATEGORIES,
+    NUMERIC,
+    RARE,
+    TOGETHER,
+    Measure,
+    measurable,
+    measures_in,
+    spread_of,
+    type_of,
+    within,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from ci.contract.model import ModelContract, Monitoring
+    from ci.contract.monitoring import LeastChange, MonitoringPolicy
+    from ci.monitor.periods import Periods
+
+DEVIATIONS = 3
+RECONSTRUCTION = "reconstruction_error"
+
+
+def univariate(
+    contract: ModelContract,
+    rules: Monitoring,
+    policy: MonitoringPolicy,
+    periods: Periods,
+    risk: float,
+) -> list[Measure]:
+    """Drift of each input column and of the prediction, by the policy's method for its type.
+
+    A chunk is over its limit where chance (``risk``), the reference's own chunks (three standard
+    deviations) and the policy's least change all do not explain it.
+    """
+    found: list[Measure] = []
+    for kind in ("number", "integer", "string", "boolean"):
+        names = [name for name in measurable(contract, periods) if type_of(contract, name) == kind]
+        if names:
+            method = str(getattr(policy.methods, kind))
+            table = _compared(rules, periods, names, method, kind in NUMERIC)
+            for name in names:
+                found += _limited(table, rules, policy, periods, (name, method), risk)
+    return found
+
+
+def _compared(
+    rules: Monitoring, periods: Periods, names: list[str], method: str, numeric: bool
+) -> pd.DataFrame:
+    import nannyml
+
+    from ci.monitor.stability import register
+
+    register()
+    calculator = nannyml.UnivariateDriftCalculator(
+        column_names=names,
+        treat_as_categorical=[] if numeric else names,
+        continuous_methods=[method if numeric else "jensen_shannon"],
+        categorical_methods=["jensen_shannon" if numeric else method],
+        **chunking(rules),
+    )
+    calculator.fit(periods.reference)
+    table: pd.DataFrame = calculator.calculate(periods.analysis).to_df()
+    return table
+
+
+def _limited(
+    table: pd.DataFrame,
+    rules: Monitoring,
+    policy: MonitoringPolicy,
+    periods: Periods,
+    key: tuple[str, str],
+    risk: float,
+) -> Iterator[Measure]:
+    from ci.monitor.chance import null_of
+
+    name, method = key
+    usual = periods.reference[name]
+    null = null_of(method, usual, usual.dtype == "float64")
+    mean, deviation = spread_of(table, key, whole_chunks(rules, periods.reference))
+    between = mean + DEVIATIONS * deviation
+    rows = values_of_chunks(rules, periods.analysis, name)
+    for measure in measures_in(table, key, name, method):
+        size = rows[measure.chunk]
+        least = _least(method, policy.alert.least_change, usual, size)
+        limit = max(0.0 if math.isnan(between) else between, null.limit(size, risk), least)
+        yield within(measure, None, limit if math.isfinite(limit) else None)
+
+
+def values_of_chunks(rules: Monitoring, table: pd.DataFrame, name: str) -> dict[str, int]:
+    """How many values (not missing) a column has in each chunk."""
+    counts = table[name].notna().groupby(chunk_of(rules, table)).sum()
+    return {str(chunk): int(count) for chunk, count in counts.items()}
+
+
+def _least(method: str, least: LeastChange, usual: pd.Series[Any], rows: int) -> float:
+    if method == "wasserstein":
+        return least.wasserstein * float(usual.std())
+    if method == "chi2":
+        return least.chi2**2 * rows
+    if method == "population_stability_index":
+        return least.population_stability_index
+    return least.distance
+
+
+def grouped(contract: ModelContract, periods: Periods) -> tuple[Periods, list[str]]:
+    """Both periods with the rare values of text columns as one, and which columns those are."""
+    from dataclasses import replace
+
+    reference, analysis, names = periods.reference, periods.analysis, []
+    for name in measurable(contract, periods):
+        if type_of(contract, name) != "string" or name not in contract.input:
+            continue
+        counts = reference[name].value_counts()
+        if len(counts) <= MOST_CATEGORIES:
+            continue
+        kept = set(counts.index[: MOST_CATEGORIES - 1])
+        reference = reference.assign(**{name: _with_rare(reference[name], kept)})
+        analysis = analysis.assign(**{name: _with_rare(analysis[name], kept)})
+        names.append(name)
+    return replace(periods, reference=reference, analysis=analysis), names
+
+
+def _with_rare(column: pd.Series[Any], kept: set[str]) -> pd.Series[Any]:
+    return column.where(column.isin(kept) | column.isna(), RARE)
+
+
+def multivariate(
+    contract: ModelContract,
+    rules: Monitoring,
+    policy: MonitoringPolicy,
+    periods: Periods,
+    risk: float,
+) -> list[Measure]:
+    """Whether columns go together as they did: the error of a PCA that rebuilds each row."""
+    import nannyml
+
+    names = [name for name in measurable(contract, periods) if name in contract.input]
+    varied = [name for name in names if periods.reference[name].nunique() > 1]
+    if len(varied) < 2:
+        return []
+    calculator = nannyml.DataReconstructionDriftCalculator(column_names=varied, **chunking(rules))
+    calculator.fit(_filled(periods.reference, varied))
+    table = calculator.calculate(_filled(periods.analysis, varied)).to_df()
+    return list(_rebuilt(table, rules, policy.alert.least_change, periods, risk))
+
+
+def _filled(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Missing text as a value of its own: the imputer knows NaN only, and NaN is no text."""
+    texts = [name for name in names if table[name].dtype == object]
+    return table.assign(**{name: table[name].map(str) for name in texts})
+
+
+def _rebuilt(
+    table: pd.DataFrame, rules: Monitoring, least: LeastChange, periods: Periods, risk: float
+) -> Iterator[Measure]:
+    from scipy.stats import norm
+
+    key = (RECONSTRUCTION,)
+    mean, deviation = spread_of(table, key, whole_chunks(rules, periods.reference))
+    of_reference = table[("chunk", "period")] == "reference"
+    sizes = periods.reference.groupby(chunk_of(rules, periods.reference)).size()
+    errors = table.loc[of_reference].set_index(("chunk", "key"))[(RECONSTRUCTION, "sampling_error")]
+    weights = sizes.reindex(errors.index)
+    row_deviation = math.sqrt(float((errors**2 * weights * weights).sum() / weights.sum()))
+    rows = periods.analysis.groupby(chunk_of(rules, periods.analysis)).size()
+    for measure in measures_in(table, key, TOGETHER, RECONSTRUCTION):
+        by_chance = norm.isf(risk / 2) * row_deviation
+        by_chance *= math.sqrt(1 / rows[measure.chunk] + 1 / len(periods.reference))
+        width = max(DEVIATIONS * deviation, by_chance, least.reconstruction_error * mean)
+        yield within(measure, mean - width, mean + width)
