@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,10 @@ def drift(
     live: Annotated[
         bool, typer.Option("--live", help="Check what callers of the service here asked.")
     ] = False,
+    scored: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Check what batch scoring wrote, with its predictions."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
@@ -27,8 +32,10 @@ def drift(
     from ci.monitor.drift import as_dict, check_drift
     from ci.repository import Repository
 
+    if live and scored:
+        raise typer.BadParameter("--live and --scored are two checks: give one of them")
     repository = Repository.find()
-    checked = check_drift(repository, model, live=live)
+    checked = check_drift(repository, model, live=live, scored=scored)
     result = as_dict(checked)
     columns = ["name", "method", "value", "threshold", "chunk", "alert"]
     rows = [{**row, "chunk": chunk_ends(row["chunk"])[0]} for row in result["features"]]

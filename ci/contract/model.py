@@ -118,6 +118,19 @@ class Batch(Contract):
         return limit if isinstance(limit, int) else int(limit * rows)
 
 
+class Outcomes(Contract):
+    """Where what really happened arrives, after the prediction."""
+
+    table: TablePath
+    """Table with the key and the target, relative to the model's folder; rows may come late,
+    twice or never."""
+    key: Annotated[list[ColumnName], Field(min_length=1)]
+    """Columns by which an outcome is found for a prediction: of the analysis table, or of a
+    logged call its inputs, `request_id` and `row` (from 1)."""
+    arrived: ColumnName | None = None
+    """ISO date column that says which of several outcomes came last; without it, the lowest."""
+
+
 class Monitoring(Contract):
     """NannyML's reference and analysis periods; paths are relative to the model's folder."""
 
@@ -131,6 +144,14 @@ class Monitoring(Contract):
     """Table of the period that is checked."""
     target: ColumnName | None = None
     """Column with what really happened, where it is known; gives realised performance."""
+    outcomes: Outcomes | None = None
+    """Where that arrives later, in a table of its own; the reference has it in its own column."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.outcomes is not None and self.target is None:
+            raise ValueError("outcomes need target, the name of their column")
+        return self
 
 
 class ModelContract(Contract):

@@ -65,10 +65,13 @@ class Found:
     notes: list[str]
 
 
-def check_drift(repository: Repository, name: str, *, live: bool = False) -> Checked:
+def check_drift(
+    repository: Repository, name: str, *, live: bool = False, scored: Path | None = None
+) -> Checked:
     """Check the model in production (or the candidate, where nothing is in production).
 
-    ``live`` checks what its service here was asked instead of the contract's analysis period.
+    ``live`` checks what its service here was asked instead of the contract's analysis period,
+    ``scored`` a table of predictions that batch scoring wrote.
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``not_monitored``, ``bad_period``,
@@ -90,12 +93,15 @@ def check_drift(repository: Repository, name: str, *, live: bool = False) -> Che
     with step(
         f"{name}: predicting the reference and {'reading the log' if live else 'the period'}"
     ):
-        periods, said = (_live if live else _periods)(repository, servable, rules)
+        periods, said = (
+            _live(repository, servable, rules)
+            if live
+            else _periods(repository, servable, rules, scored)
+        )
     with step(f"{name}: measuring drift with NannyML"):
         found = measure(servable.contract, rules, policy, periods)
-    return _conclude(
-        repository, servable, policy, found, Period("drift-live" if live else "drift", said)
-    )
+    file = "drift-live" if live else "drift-scored" if scored else "drift"
+    return _conclude(repository, servable, policy, found, Period(file, said))
 
 
 def _servable(repository: Repository, contract: ModelContract) -> Servable:
@@ -112,29 +118,29 @@ def _servable(repository: Repository, contract: ModelContract) -> Servable:
     return Servable(predict_file, artifact, contract, None, candidate.fingerprint)
 
 
-def _periods(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
+def _periods(
+    repository: Repository, servable: Servable, rules: Monitoring, scored: Path | None
+) -> tuple[Periods, str]:
     """The contract's two periods, and which rows the second has."""
-    from ci.monitor.chunks import TIME
     from ci.monitor.periods import Periods, read_analysis, read_reference
 
     name = servable.contract.name
     folder, log = repository.model_dir(name), _log(repository, name)
     reference = read_reference(servable, rules, folder, log)
-    analysis, forbidden = read_analysis(servable, rules, folder, log)
-    begin, end = (str(analysis[TIME].iloc[at].date()) for at in (0, -1))
-    said = f"{len(analysis):,} rows of models/{name}/{rules.analysis}, from {begin} to {end}."
-    return Periods(reference, analysis, forbidden), said
+    analysis = read_analysis(servable, rules, folder, log, scored)
+    return Periods(reference, analysis.table, analysis.forbidden), analysis.said
 
 
 def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
     """The reference and what callers asked since, and which calls those are."""
-    from ci.monitor.logged import read_logged
+    from ci.monitor.logged import read_logged, with_outcomes
     from ci.monitor.periods import Periods, read_reference
     from ci.targets.launch import records_dir
 
     name = servable.contract.name
     reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))
     logged = read_logged(servable, rules, reference, records_dir(repository, name))
+    logged = with_outcomes(servable, rules, logged, repository.model_dir(name))
     return Periods(reference, logged.table), logged.said
 
 

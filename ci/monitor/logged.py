@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bentos.records import PREDICTIONS_FILE
 from ci.errors import MlopsError
-from ci.monitor.chunks import TIME, chunk_of
+from ci.monitor.chunks import TARGET, TIME, chunk_of
 from ci.monitor.periods import LEAST_ANALYSIS_ROWS, as_column, as_output
 from ci.observe.recorded import is_own, kept_files, parsed
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ci.evaluate.candidate import Servable
 
 # Beside the inputs, the outputs and TIME; what really happened can be joined by it.
-REQUEST = "_request"
+REQUEST, ROW = "_request", "_row"
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,22 @@ def read_logged(
     return Logged(kept, _said(servable, rules, kept, len(table), least, sampled))
 
 
+def with_outcomes(servable: Servable, rules: Monitoring, logged: Logged, folder: Path) -> Logged:
+    """``logged`` with what really happened, where the contract says where that arrives."""
+    from ci.monitor.outcomes import join
+
+    if rules.outcomes is None or rules.target is None:
+        return logged
+    named = logged.table.rename(columns={REQUEST: "request_id", ROW: "row"})
+    joined = join(servable.contract, rules.outcomes, rules.target, folder, named)
+    table = logged.table.assign(**{TARGET: joined.values})
+    return Logged(table, f"{logged.said.removesuffix('.')}; {joined.said}.")
+
+
 def _rows(servable: Servable, folder: Path) -> tuple[dict[str, list[Any]], int, bool]:
     """Logged values by column; how many rows other versions have; whether some were not logged."""
     contract = servable.contract
-    found: dict[str, list[Any]] = {name: [] for name in (TIME, REQUEST, *contract.output)}
+    found: dict[str, list[Any]] = {name: [] for name in (TIME, REQUEST, ROW, *contract.output)}
     others, sampled = 0, False
     for path in kept_files(folder, PREDICTIONS_FILE):
         with path.open("rb") as file:
@@ -80,6 +92,7 @@ def _rows(servable: Servable, folder: Path) -> tuple[dict[str, list[Any]], int, 
                 sampled = sampled or entry["step"] > 1
                 found[TIME] += [entry["time"]] * len(predictions)
                 found[REQUEST] += [entry["request_id"]] * len(predictions)
+                found[ROW] += [number * entry["step"] + 1 for number in range(len(predictions))]
                 for name, values in {
                     **entry["inputs"],
                     **_outputs(contract, predictions),
@@ -103,6 +116,7 @@ def _table(contract: ModelContract, rows: dict[str, list[Any]]) -> pd.DataFrame:
     )
     frame[TIME] = pd.to_datetime(rows[TIME], format="ISO8601", utc=True).tz_localize(None)
     frame[REQUEST] = pd.Series(rows[REQUEST], dtype=object)
+    frame[ROW] = rows[ROW]
     for name in contract.output:
         frame[name] = as_output(rows[name], contract, name)
     return frame.sort_values(TIME, kind="stable").reset_index(drop=True)
@@ -136,6 +150,6 @@ def _said(
         )
     if sampled:
         parts.append("of large calls some rows only were logged")
-    if rules.target:
+    if rules.target and not rules.outcomes:
         parts.append("what really happened is not known of them")
     return "; ".join(parts) + "."

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
 CLASS = "predicted_class"
 LEAST_CHUNKS = 3
+LEAST_KNOWN = 0.5
 SAMPLED_ROWS, DRAWS = 2000, 200
 TRUE_WORDS = {"true": 1, "false": 0}
 
@@ -41,8 +42,17 @@ def performance(
     periods = replace(periods, analysis=periods.analysis[answered].reset_index(drop=True))
     if periods.analysis.empty:
         return {"estimated": [], "realised": []}
-    found = _found(contract, rules, periods)
+    found = _found(contract, rules, replace(periods, analysis=_settled(rules, periods.analysis)))
     return {**found, "realised": _with_chance(contract, rules, periods, found["realised"], risk)}
+
+
+def _settled(rules: Monitoring, analysis: pd.DataFrame) -> pd.DataFrame:
+    """Without the outcomes of chunks where most are not in yet: the first ones are no sample."""
+    if TARGET not in analysis:
+        return analysis
+    known = analysis[TARGET].notna()
+    shares = known.groupby(chunk_of(rules, analysis)).transform("mean")
+    return analysis.assign(**{TARGET: analysis[TARGET].where(shares >= LEAST_KNOWN)})
 
 
 def _found(

@@ -51,25 +51,46 @@ def read_reference(servable: Servable, rules: Monitoring, folder: Path, log: Pat
     return reference
 
 
-def read_analysis(
-    servable: Servable, rules: Monitoring, folder: Path, log: Path
-) -> tuple[pd.DataFrame, dict[str, pd.Series[Any]]]:
-    """As `read_reference`, for the file of the analysis period, and `Periods.forbidden`.
+@dataclass(frozen=True)
+class Analysis:
+    """The rows that are checked, `Periods.forbidden`, and in words which they are."""
 
+    table: pd.DataFrame
+    forbidden: dict[str, pd.Series[Any]]
+    said: str
+
+
+def read_analysis(
+    servable: Servable, rules: Monitoring, folder: Path, log: Path, scored: Path | None = None
+) -> Analysis:
+    """As `read_reference`, for the file of the analysis period.
+
+    ``scored`` is a table that has the predictions already, as batch scoring writes it.
     What the contract forbids is what a check has to find: such rows count, without a prediction.
     """
     from ci.evaluate.predict import predict
+    from ci.monitor.outcomes import join
 
     contract = servable.contract
-    table, shown = _read(servable, rules, folder / rules.analysis)
+    path = scored or folder / rules.analysis
+    table, shown = _read(servable, rules, path, str(scored) if scored else None)
     forbidden = forbidden_values(contract, table)
-    good = ~_unfit(contract, table, forbidden)
-    found = predict(servable, table[good], shown, log) if good.any() else {}
-    answers = {name: _spread(found.get(name, []), good) for name in contract.output}
+    if scored:
+        answers = _scored(contract, table, shown)
+    else:
+        good = ~_unfit(contract, table, forbidden)
+        found = predict(servable, table[good], shown, log) if good.any() else {}
+        answers = {name: _spread(found.get(name, []), good) for name in contract.output}
+    outcomes = ""
+    if rules.outcomes is not None and rules.target is not None:
+        joined = join(contract, rules.outcomes, rules.target, folder, table)
+        table, outcomes = table.assign(**{rules.target: joined.values}), f"; {joined.said}"
     frame = _frame(servable, rules, table, rules.analysis, answers, forbidden)
     _require_rows(contract, rules.analysis, frame, LEAST_ANALYSIS_ROWS)
     marks = {name: frame.pop(_mark(name)) for name in forbidden}
-    return frame, marks
+    begin, end = (str(frame[TIME].iloc[at].date()) for at in (0, -1))
+    said = f"{len(frame):,} rows of {shown}, from {begin} to {end}{outcomes}."
+    return Analysis(frame, marks, said)
 
 
 def forbidden_values(contract: ModelContract, table: pd.DataFrame) -> dict[str, pd.Series[Any]]:
@@ -101,6 +122,22 @@ def _unfit(
         if not column.nullable:
             unfit |= table[name].isna()
     return unfit
+
+
+def _scored(contract: ModelContract, table: pd.DataFrame, shown: str) -> dict[str, list[Any]]:
+    """The predictions that ``table`` has."""
+    from ci.evaluate.table import values
+
+    absent = [name for name in contract.output if name not in table.columns]
+    if absent:
+        problem = f"has no column {absent[0]}: give what `mlops score` or a batch run wrote"
+        raise MlopsError("bad_period", f"{shown} {problem}.")
+    found = {name: values(table[name], column.type) for name, column in contract.output.items()}
+    for name, column in contract.output.items():
+        if any(value is not None and column.problem_of(value) for value in found[name]):
+            problem = f"has a value in {name} that model.yaml does not allow"
+            raise MlopsError("bad_period", f"{shown} {problem}; score it again.")
+    return found
 
 
 def _spread(found: Sequence[Any], good: pd.Series[Any]) -> list[Any]:
@@ -135,15 +172,18 @@ def _require_thresholds(
         raise _bad(contract, rules.reference, problem)
 
 
-def _read(servable: Servable, rules: Monitoring, path: Path) -> tuple[pd.DataFrame, str]:
+def _read(
+    servable: Servable, rules: Monitoring, path: Path, shown: str | None = None
+) -> tuple[pd.DataFrame, str]:
     """The table in ``path`` with all that the check needs, and how it is called in sentences."""
     from ci.evaluate.table import read_table
 
     contract = servable.contract
-    shown = f"models/{contract.name}/{path.parent.name}/{path.name}"
     if not path.is_file():
-        problem = f"is missing; type: mlops train {contract.name}"
-        raise MlopsError("bad_period", f"{shown} {problem}")
+        todo = "give a file that is there" if shown else f"type: mlops train {contract.name}"
+        shown = shown or f"models/{contract.name}/{path.parent.name}/{path.name}"
+        raise MlopsError("bad_period", f"{shown} is missing; {todo}")
+    shown = shown or f"models/{contract.name}/{path.parent.name}/{path.name}"
     table = read_table(path, shown)
     wanted = [*contract.input, rules.timestamp]
     absent = [name for name in wanted if name not in table.columns]

@@ -19,7 +19,7 @@ from ci.cli.run import run
 from ci.contract.model import ARTIFACT, ModelContract, load_model_contract
 from ci.evaluate.candidate import Servable
 from ci.monitor.chunks import TARGET, TIME
-from ci.monitor.logged import REQUEST, read_logged
+from ci.monitor.logged import REQUEST, ROW, read_logged
 from ci.monitor.measures import TOGETHER
 from ci.repository import Repository
 from ci.targets.launch import records_dir
@@ -160,7 +160,7 @@ def test_what_is_read_has_requests_and_times(live: Live) -> None:
     table = read_logged(
         servable, contract.monitoring, pd.DataFrame({TIME: days}), live.records
     ).table
-    assert set(table) == {"price", "shelf", "promoted", "y", TIME, REQUEST}
+    assert set(table) == {"price", "shelf", "promoted", "y", TIME, REQUEST, ROW}
     assert TARGET not in table
     assert table[REQUEST].nunique() == 252
     assert table[TIME].is_monotonic_increasing
