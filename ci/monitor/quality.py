@@ -36,7 +36,9 @@ def shares(contract: ModelContract, rules: Monitoring, periods: Periods) -> Iter
     """Shares of missing values, of values that the reference never had, and of forbidden ones."""
     reference, analysis = periods.reference, periods.analysis
     for name in [name for name in contract.input if name in analysis]:
-        yield Share(name, MISSING, reference[name].isna(), analysis[name].isna())
+        before, now = reference[name].isna(), analysis[name].isna()
+        if contract.input[name].nullable or before.any() or now.any():
+            yield Share(name, MISSING, before, now)
     for name in measurable(contract, periods):
         if name in contract.input and contract.input[name].type == "string":
             yield _unseen(rules, periods, name)
