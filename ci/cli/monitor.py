@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ci.cli.options import Json, Model
 from ci.cli.output import emit, table
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +29,9 @@ def drift(
         Path | None,
         typer.Option(metavar="FILE", help="Check what batch scoring wrote, with its predictions."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep looking at the newest calls; Ctrl-C ends it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
@@ -35,6 +42,11 @@ def drift(
     if live and scored:
         raise typer.BadParameter("--live and --scored are two checks: give one of them")
     repository = Repository.find()
+    if watch:
+        if live or scored or json:
+            raise typer.BadParameter("--watch goes with no other option")
+        _watch(repository, model)
+        return
     checked = check_drift(repository, model, live=live, scored=scored)
     result = as_dict(checked)
     columns = ["name", "method", "value", "threshold", "chunk", "alert"]
@@ -53,6 +65,23 @@ def drift(
         f"Plot:   {repository.relative(checked.plot)}",
     ]
     emit(result, "\n".join(lines), json)
+
+
+def _watch(repository: Repository, model: str) -> None:
+    """One line whenever what is found changes."""
+    from datetime import datetime
+
+    from ci.contract.monitoring import MonitoringPolicy
+    from ci.contract.policy import load_policy
+    from ci.monitor.watch import Watcher, looks
+
+    rules = load_policy(repository, MonitoringPolicy).watch
+    last = ""
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        for look in looks(Watcher(repository, model, rules), rules):
+            if look.raised or look.said != last:
+                print(f"{datetime.now():%H:%M:%S} {look.said}", flush=True)
+            last = look.said
 
 
 def _short(value: object) -> object:

@@ -81,6 +81,17 @@ class AlertRule(Contract):
         return self
 
 
+class Watch(Contract):
+    """`mlops drift --watch`: a host looks at the calls of its own service."""
+
+    every_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    """How often it looks."""
+    rows: Annotated[int, Field(ge=50, le=100_000)] = 200
+    """How many logged rows are a chunk; as many chunks as `alert.of` are looked at, the newest."""
+    cooldown_hours: Annotated[float, Field(gt=0, le=720)] = 24
+    """The same columns raise no second alert so soon."""
+
+
 class MonitoringPolicy(Policy):
     """The whole of `policies/monitoring.yaml`."""
 
@@ -90,3 +101,5 @@ class MonitoringPolicy(Policy):
     """How distributions are compared, for each type of column."""
     alert: AlertRule = AlertRule()
     """When a check is an alert."""
+    watch: Watch = Watch()
+    """How a host watches its own service."""

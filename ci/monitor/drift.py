@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.contract.model import ModelContract, Monitoring
+    from ci.contract.monitoring import Watch
     from ci.evaluate.candidate import Servable
     from ci.monitor.measures import Measure, Unmeasured
     from ci.monitor.periods import Periods
@@ -66,12 +67,17 @@ class Found:
 
 
 def check_drift(
-    repository: Repository, name: str, *, live: bool = False, scored: Path | None = None
+    repository: Repository,
+    name: str,
+    *,
+    live: bool = False,
+    scored: Path | None = None,
+    watch: Watch | None = None,
 ) -> Checked:
     """Check the model in production (or the candidate, where nothing is in production).
 
     ``live`` checks what its service here was asked instead of the contract's analysis period,
-    ``scored`` a table of predictions that batch scoring wrote.
+    ``scored`` a table of predictions that batch scoring wrote; ``watch`` only the newest calls.
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``not_monitored``, ``bad_period``,
@@ -86,6 +92,10 @@ def check_drift(
         )
     servable = _servable(repository, contract)
     rules = servable.contract.monitoring or contract.monitoring
+    newest = None
+    if watch is not None:
+        rules = rules.model_copy(update={"chunk": watch.rows})
+        newest = watch.rows * policy.alert.of
     if live and servable.version is None:
         from ci.release.operate import not_deployed
 
@@ -94,13 +104,14 @@ def check_drift(
         f"{name}: predicting the reference and {'reading the log' if live else 'the period'}"
     ):
         periods, said = (
-            _live(repository, servable, rules)
+            _live(repository, servable, rules, newest)
             if live
             else _periods(repository, servable, rules, scored)
         )
     with step(f"{name}: measuring drift with NannyML"):
         found = measure(servable.contract, rules, policy, periods)
-    file = "drift-live" if live else "drift-scored" if scored else "drift"
+    kinds = {"drift-watch": watch, "drift-live": live, "drift-scored": scored}
+    file = next((file for file, asked in kinds.items() if asked), "drift")
     return _conclude(repository, servable, policy, found, Period(file, said))
 
 
@@ -131,7 +142,9 @@ def _periods(
     return Periods(reference, analysis.table, analysis.forbidden), analysis.said
 
 
-def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tuple[Periods, str]:
+def _live(
+    repository: Repository, servable: Servable, rules: Monitoring, newest: int | None
+) -> tuple[Periods, str]:
     """The reference and what callers asked since, and which calls those are."""
     from ci.monitor.logged import read_logged, with_outcomes
     from ci.monitor.periods import Periods, read_reference
@@ -139,7 +152,7 @@ def _live(repository: Repository, servable: Servable, rules: Monitoring) -> tupl
 
     name = servable.contract.name
     reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))
-    logged = read_logged(servable, rules, reference, records_dir(repository, name))
+    logged = read_logged(servable, rules, reference, records_dir(repository, name), newest)
     logged = with_outcomes(servable, rules, logged, repository.model_dir(name))
     return Periods(reference, logged.table), logged.said
 

@@ -32,9 +32,15 @@ class Logged:
 
 
 def read_logged(
-    servable: Servable, rules: Monitoring, reference: pd.DataFrame, folder: Path
+    servable: Servable,
+    rules: Monitoring,
+    reference: pd.DataFrame,
+    folder: Path,
+    newest: int | None = None,
 ) -> Logged:
     """The logged rows of the version that is checked, in ``folder``, by time.
+
+    ``newest`` says how many of them count, where it is given.
 
     A chunk with far fewer rows than the reference's differs by chance alone: it is left out.
 
@@ -51,6 +57,7 @@ def read_logged(
             "callers make them, so try again once there are calls.",
         )
     table = _table(servable.contract, rows)
+    table = table.tail(newest or len(table)).reset_index(drop=True)
     least = max(LEAST_ANALYSIS_ROWS, _usual_rows(rules, reference) // 2)
     kept = _large_chunks(rules, table, least)
     if kept.empty:

@@ -1,0 +1,103 @@
+"""`mlops drift --watch`: this host looks at its own calls every minute and raises the alert."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ci.errors import MlopsError
+from ci.files import write_json
+from ci.observe.write import ALERTMANAGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ci.contract.monitoring import Watch
+    from ci.monitor.drift import Checked
+    from ci.repository import Repository
+
+POST_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look: what it found in a sentence, and whether an alert was raised now."""
+
+    said: str
+    raised: bool
+
+
+class Watcher:
+    """Looks at one model's calls; ``alertmanager`` is host and port."""
+
+    def __init__(
+        self, repository: Repository, model: str, rules: Watch, alertmanager: str = ALERTMANAGER
+    ) -> None:
+        self._repository, self._model, self._rules = repository, model, rules
+        self._alertmanager = alertmanager
+        self._raised: dict[str, datetime] = {}
+
+    @property
+    def file(self) -> Path:
+        """The newest alert, for whoever watches a file."""
+        return self._repository.state_dir / "alerts" / f"drift-{self._model}.json"
+
+    def look(self, now: datetime) -> Look:
+        """Check the newest calls once; too few of them is no finding, and is said."""
+        from ci.monitor.drift import check_drift
+
+        try:
+            checked = check_drift(self._repository, self._model, live=True, watch=self._rules)
+        except MlopsError as error:
+            if error.code != "too_few_logged":
+                raise
+            return Look(error.message, raised=False)
+        return self._found(checked, now)
+
+    def _found(self, checked: Checked, now: datetime) -> Look:
+        if not checked.alert:
+            return Look(checked.headline, raised=False)
+        drifted = sorted({signal.name for signal in checked.features if signal.alert})
+        cause = ", ".join(drifted)
+        last, cooldown = self._raised.get(cause), timedelta(hours=self._rules.cooldown_hours)
+        if last is not None and now - last < cooldown:
+            return Look(f"{checked.headline} (raised before)", raised=False)
+        self._raised[cause] = now
+        document = {"model": self._model, "time": now.isoformat(), "columns": drifted}
+        write_json(self.file, {**document, "headline": checked.headline})
+        told = self._tell(checked, now)
+        return Look(f"{checked.headline} {told}", raised=True)
+
+    def _tell(self, checked: Checked, now: datetime) -> str:
+        """Hand the alert to Alertmanager, which knows who is told; none listening is no failure."""
+        ends = now + timedelta(hours=self._rules.cooldown_hours)
+        alert = {
+            "labels": {"alertname": "Drift", "model": self._model, "severity": "warning"},
+            "annotations": {"summary": checked.headline, "description": checked.period},
+            "startsAt": now.isoformat(),
+            "endsAt": ends.isoformat(),
+        }
+        request = urllib.request.Request(
+            f"http://{self._alertmanager}/api/v2/alerts",
+            data=json.dumps([alert]).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=POST_SECONDS):  # noqa: S310
+                return "Alertmanager has it."
+        except OSError:
+            return f"No Alertmanager took it at {self._alertmanager}."
+
+
+def looks(watcher: Watcher, rules: Watch) -> Iterator[Look]:
+    """A look every so many seconds, without end."""
+    import time
+
+    while True:
+        began = time.monotonic()
+        yield watcher.look(datetime.now(UTC))
+        time.sleep(max(0.0, rules.every_seconds - (time.monotonic() - began)))
