@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bentos.rows import Rules
 
 LARGEST = sys.float_info.max
+PLAIN = TYPES["number"]
 
 
 def frame_of(arrays: Mapping[str, Any], columns: Mapping[str, Rules]) -> Frame:
@@ -139,11 +140,29 @@ def _looked_at(name: str, array: Any, rules: Rules, problems: list[RowProblem]) 
 
 def rows_frame(rows: Sequence[Any], columns: Mapping[str, Rules]) -> Frame:
     """The frame of ``rows``, at least one, mappings as JSON gives them. Raises RowsError."""
-    frame = _plain_rows(rows, columns)
+    frame = _plain_row(rows[0], columns) if len(rows) == 1 else None
+    if frame is None:
+        frame = _plain_rows(rows, columns)
     if frame is not None:
         return frame
     values = check_rows(columns, rows)
     return Frame({name: _column(name, values[name], rules) for name, rules in columns.items()})
+
+
+def _plain_row(row: Any, columns: Mapping[str, Rules]) -> Frame | None:
+    """The frame of one row that is all numbers, in a third of the time that a block takes."""
+    if type(row) is not dict or len(row) != len(columns):
+        return None
+    values = []
+    for name, rules in columns.items():
+        value: Any = row.get(name)
+        if type(value) not in PLAIN or rules["type"] != "number" or rules.get("nullable"):
+            return None
+        if not _within(rules, value, value):
+            return None
+        values.append(value)
+    block = np.array(values, np.float64).reshape(-1, 1)
+    return Frame({name: Column("float64", each) for name, each in zip(columns, block, strict=True)})
 
 
 def _plain_rows(rows: Sequence[Any], columns: Mapping[str, Rules]) -> Frame | None:

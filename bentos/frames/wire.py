@@ -55,10 +55,18 @@ class _Label(NamedTuple):
     masked: bool
 
 
+class _Schema(NamedTuple):
+    """The columns of a frame, those that have a mask, and the names of each kind's block."""
+
+    labels: list[_Label]
+    masked: list[str]
+    blocks: dict[Kind, list[str]]
+
+
 def encode(frame: Frame) -> bytes:
     """The frame as bytes; raises FrameError for what cannot be represented."""
     columns = frame.columns
-    labels = tuple(_Label(n, c.kind, c.missing is not None) for n, c in columns.items())
+    labels = tuple([(n, c.kind, c.missing is not None) for n, c in columns.items()])
     parts = frame_start(labels, frame.rows)
     parts += [_encode_mask(n, c) for n, c in columns.items() if c.missing is not None]
     for kind in CODES:
@@ -138,19 +146,21 @@ def decode(data: bytes | bytearray | memoryview) -> Frame:
     reader = _Reader(data)
     width, rows, size = _FRAME_HEAD.unpack(reader.take(_FRAME_HEAD.size))
     schema = decode_schema(bytes(reader.take(size)))
-    if len(schema) != width:
-        raise FrameError(f"the frame declares {width} columns and describes {len(schema)}")
+    if len(schema.labels) != width:
+        raise FrameError(f"the frame declares {width} columns and describes {len(schema.labels)}")
     if rows and not width:
         raise FrameError("the frame declares rows but no columns")
-    masks = {label.name: reader.flags(rows) for label in schema if label.masked}
+    masks = {name: reader.flags(rows) for name in schema.masked}
     values = _decode_blocks(reader, schema, rows)
     if reader.left:
         raise FrameError(f"the frame is followed by {reader.left} stray bytes")
-    return Frame({name: Column(kind, values[name], masks.get(name)) for name, kind, _ in schema})
+    return Frame(
+        {name: Column(kind, values[name], masks.get(name)) for name, kind, _ in schema.labels}
+    )
 
 
 @lru_cache(maxsize=64)
-def decode_schema(data: bytes) -> tuple[_Label, ...]:
+def decode_schema(data: bytes) -> _Schema:
     """The columns that a schema describes."""
     reader = _Reader(data)
     labels: list[_Label] = []
@@ -161,7 +171,9 @@ def decode_schema(data: bytes) -> tuple[_Label, ...]:
         labels.append(_Label(_decode_text(reader.take(name_bytes)), KINDS[code], bool(masked)))
     if len({label.name for label in labels}) < len(labels):
         raise FrameError("the frame holds two columns of one name")
-    return tuple(labels)
+    blocks = {kind: [name for name, of, _ in labels if of == kind] for kind in CODES}
+    masked = [label.name for label in labels if label.masked]
+    return _Schema(labels, masked, {kind: names for kind, names in blocks.items() if names})
 
 
 class _Reader:
@@ -192,12 +204,9 @@ class _Reader:
         return flags.view(np.bool_)
 
 
-def _decode_blocks(reader: _Reader, schema: tuple[_Label, ...], rows: int) -> dict[str, Array]:
+def _decode_blocks(reader: _Reader, schema: _Schema, rows: int) -> dict[str, Array]:
     values: dict[str, Array] = {}
-    for kind in CODES:
-        names = [label.name for label in schema if label.kind == kind]
-        if not names:
-            continue
+    for kind, names in schema.blocks.items():
         if kind == "utf8":
             values.update((name, _decode_texts(reader, rows)) for name in names)
             continue
