@@ -31,11 +31,13 @@ def configuration(app: Any, drain_seconds: int, tls: list[str]) -> Any:
     """uvicorn's, with nothing on the way of a request that the service does not need."""
     import uvicorn
 
+    from bentos.connections import PatientProtocol
+
     certificate, key = tls or (None, None)
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         ws="none",
         log_config=None,
         access_log=False,
