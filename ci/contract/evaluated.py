@@ -12,6 +12,7 @@ class Evaluated(Contract):
 
     ``against`` is ``version N`` or the name of a baseline. ``difference`` and its 95 % ``interval``
     are signed so that positive is better. ``at`` is the time in UTC, ``said`` all of it in words.
+    ``rows_digest`` is that of the rows, None where it was not kept.
     """
 
     metric: str
@@ -24,3 +25,4 @@ class Evaluated(Contract):
     rows: int
     at: str
     said: str
+    rows_digest: str | None = None

@@ -203,6 +203,11 @@ class ModelContract(Contract):
         both = sorted(set(self.input) & set(self.output))
         if both:
             raise ValueError(f"{both[0]} is both an input and an output column; rename one")
+        if self.evaluation.target in self.input:
+            raise ValueError(
+                f"evaluation.target {self.evaluation.target} is an input too: the model would be "
+                "given what it has to predict; take it out of the input"
+            )
         if self.task != "ranking" and len(self.output) != 1:
             raise ValueError(f"a {self.task} model has exactly one output column")
         allowed = METRICS_OF_TASK[self.task]

@@ -23,6 +23,7 @@ WaivableRule = Literal[
     "primary_metric",
     "slices",
     "floors",
+    "holdout_kept",
     "parameters_in_range",
     "contract_compatible",
 ]

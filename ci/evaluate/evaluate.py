@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -95,6 +97,7 @@ def evaluate(
         verdict=main.verdict,
         origin=origin,
         rows=len(holdout),
+        rows_digest=_rows_digest(holdout, rules.target, rules.unit),
         unit=rules.unit,
         units=unit.count,
         metrics=metrics,
@@ -104,6 +107,12 @@ def evaluate(
         reported=reported,
         seconds=round(time.monotonic() - begin, 2),
     )
+
+
+def _rows_digest(holdout: pd.DataFrame, target: str, unit: str) -> str:
+    """Digest of what the rows are about, whatever their order and the model's inputs."""
+    pairs = zip(holdout[target].map(text), holdout[unit].map(text), strict=True)
+    return hashlib.sha256(json.dumps(sorted(pairs)).encode()).hexdigest()
 
 
 def _rivals(

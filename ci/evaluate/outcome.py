@@ -77,6 +77,7 @@ class Evaluation(Contract):
     The first block is the primary metric in short: ``against`` is the rival that ``difference``
     and ``interval`` are about (the champion, or the best baseline where there is none);
     ``baseline`` is the value of ``best_baseline``. ``metrics`` begins with the primary one.
+    ``rows_digest`` is that of each row's target and unit, in any order.
     """
 
     model: str
@@ -94,6 +95,7 @@ class Evaluation(Contract):
 
     origin: Origin
     rows: int
+    rows_digest: str | None = None
     unit: str
     units: int
     metrics: list[MetricResult]

@@ -30,6 +30,7 @@ def in_short(contract: ModelContract, evaluation: Evaluation) -> Evaluated:
         rows=evaluation.rows,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         said=_said(contract, evaluation, rival, against),
+        rows_digest=evaluation.rows_digest,
     )
 
 

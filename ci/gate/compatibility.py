@@ -58,4 +58,13 @@ def _loosened(old: Column, new: Column) -> list[str]:
         found.append(f"is {new.type} instead of {old.type}")
     if old.unit is not None and new.unit != old.unit:
         found.append(f"is in {new.unit or 'no unit'} instead of {old.unit}")
+    if new.nullable and not old.nullable:
+        found.append("may now be missing")
+    if old.minimum is not None and (new.minimum is None or new.minimum < old.minimum):
+        found.append(f"may now be below {old.minimum:.15g}")
+    if old.maximum is not None and (new.maximum is None or new.maximum > old.maximum):
+        found.append(f"may now be above {old.maximum:.15g}")
+    if old.categories is not None:
+        more = [each for each in new.categories or ["anything"] if each not in old.categories]
+        found += [f"may now be {', '.join(more[:3])}"] if more else []
     return found

@@ -65,10 +65,31 @@ def judgement(repository: Repository, name: str) -> Judgement:
         current=is_current(evaluation, candidate, live),
         champion_contract=live.contract if live else None,
         params=read_yaml_quickly(repository.model_dir(name) / "params.yaml"),
+        champion_rows=champion_rows(repository, name),
+        same_data=same_data(repository, candidate, live),
     )
     verdict = apply(policy, case, candidate.fingerprint, datetime.now(UTC).date())
     write_json(candidate_dir(repository, name) / "verdict.json", verdict.model_dump(mode="json"))
     return Judgement(contract, candidate, live, evaluation, verdict)
+
+
+def champion_rows(repository: Repository, name: str) -> str | None:
+    """The digest of the rows that the champion was judged on, where its release recorded it."""
+    from ci.registry.champion import in_production
+
+    version = in_production(repository, name)
+    found = (version.evaluation or {}).get("rows_digest") if version else None
+    return found if isinstance(found, str) else None
+
+
+def same_data(repository: Repository, candidate: Candidate, live: Servable | None) -> bool:
+    """Whether the candidate was trained on exactly the champion's data, and on no other model."""
+    from ci.report.changes import recorded
+
+    if live is None or live.contract.depends_on:
+        return False
+    before = recorded(repository, live).data
+    return bool(before) and before == candidate.data
 
 
 def apply(policy: PromotionPolicy, case: Case, fingerprint: str, today: date) -> Verdict:

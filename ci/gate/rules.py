@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ci.evaluate.metrics import METRICS
 from ci.evaluate.words import amount, gain, span
 from ci.gate.compatibility import breaking_changes
 
@@ -24,6 +28,8 @@ class Case:
 
     ``current`` says whether ``evaluation`` is of today's candidate against today's champion;
     ``champion_contract`` is None where nothing is in production; ``params`` is params.yaml.
+    ``champion_rows`` is the digest of the rows that the champion was judged on, None where that was
+    not recorded; ``same_data`` says whether the candidate was trained on the champion's data.
     """
 
     contract: ModelContract
@@ -31,6 +37,8 @@ class Case:
     current: bool
     champion_contract: ModelContract | None
     params: dict[str, Any]
+    champion_rows: str | None = None
+    same_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,9 +121,28 @@ def _against_champion(case: Judged, difference: Difference) -> Result:
         return Result(False, f"{said} Without an interval it can't be accepted.")
     allowed = case.limits.primary_metric.tolerance * abs(difference.value)
     metric = case.evaluation.metric
-    holds = difference.interval[0] >= -allowed
     limit = amount(case.contract, metric, allowed)
-    return Result(holds, f"{said} At most {limit} worse is allowed.")
+    said = f"{said} At most {limit} worse is allowed."
+    behind = _fallen_behind(case, difference)
+    if behind:
+        return Result(False, f"{said} It no longer beats: {', '.join(behind)}.")
+    return Result(difference.interval[0] >= -allowed, said)
+
+
+def _fallen_behind(case: Judged, champion: Difference) -> list[str]:
+    """Baselines that the champion beats on these rows and the candidate does not."""
+    metric = METRICS[case.evaluation.metric]
+
+    def quality(value: float | None) -> float:
+        return float(metric.quality(np.array([-math.inf if value is None else value]))[0])
+
+    baselines = [d for d in case.evaluation.metrics[0].differences if d.kind == "baseline"]
+    mine, theirs = case.evaluation.candidate, champion.value
+    return [
+        d.against
+        for d in baselines
+        if d.value is not None and quality(mine) <= quality(d.value) < quality(theirs)
+    ]
 
 
 def _against_baselines(case: Judged, differences: list[Difference]) -> Result:
@@ -223,7 +250,33 @@ def contract_compatible(case: Case) -> Result:
     return Result(True, "Callers of the champion can go on as they do.")
 
 
-CASE_RULES: tuple[Callable[[Case], Result], ...] = (parameters_in_range, contract_compatible)
+def holdout_kept(case: Case) -> Result:
+    """From the same data come the same rows to be judged on: training can't choose easier ones."""
+    before, found = case.champion_contract, case.evaluation
+    if before is None:
+        return Result(True, "This is the first version: no other rows to compare with.")
+    rules, old = case.contract.evaluation, before.evaluation
+    if found is None or case.champion_rows is None:
+        return Result(True, "Which rows the champion was judged on is not recorded.")
+    if (rules.target, rules.unit) != (old.target, old.unit) or not case.same_data:
+        return Result(
+            True, "Data or evaluation are others than the champion's, and so may rows be."
+        )
+    if found.rows_digest == case.champion_rows:
+        return Result(True, "It is judged on the rows that the champion was judged on.")
+    return Result(
+        False,
+        f"The data are the champion's, but its pipeline wrote other rows into {rules.holdout} "
+        f"({found.rows:,} rows; {rules.target} and {rules.unit} are compared): rows are left out, "
+        "repeated or changed. Write the same rows, or ask team platform for a waiver.",
+    )
+
+
+CASE_RULES: tuple[Callable[[Case], Result], ...] = (
+    holdout_kept,
+    parameters_in_range,
+    contract_compatible,
+)
 JUDGED_RULES: tuple[Callable[[Judged], Result], ...] = (
     metrics_present,
     enough_rows,

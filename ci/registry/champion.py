@@ -23,9 +23,14 @@ def champion(repository: Repository, name: str) -> Servable | None:
     Raises:
         MlopsError: ``lost_bento`` where that version's Bento is not in the store.
     """
-    release = released(state_folder(repository), name)
-    version = release.as_version() if release else by_alias(repository, name, PRODUCTION)
+    version = in_production(repository, name)
     return servable(repository, version) if version else None
+
+
+def in_production(repository: Repository, name: str) -> Version | None:
+    """The version of ``name`` that is the champion, as it is registered."""
+    release = released(state_folder(repository), name)
+    return release.as_version() if release else by_alias(repository, name, PRODUCTION)
 
 
 def servable(repository: Repository, version: Version) -> Servable:

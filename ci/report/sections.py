@@ -23,6 +23,7 @@ CHANGES_SHOWN = 20
 RESULT_WORDS = {"pass": "pass", "fail": "**FAIL**", "waived": "**waived**"}
 RULE_WORDS = {
     "evaluation_present_and_current": "The evaluation is of this candidate",
+    "holdout_kept": "Judged on the same rows as before",
     "metrics_present": "Every metric has a value",
     "enough_rows": "Enough rows to judge on",
     "enough_units": "Enough independent cases to judge on",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from ci.contract.model import ModelContract
 from ci.contract.policy import load_policy
@@ -15,16 +17,25 @@ from ci.gate import Case, apply
 from ci.gate.compatibility import breaking_changes
 from ci.repository import Repository
 from ci.yaml_file import ProblemsError
-from tests.support.judging import ACTUAL, CONTRACT, POLICY, contract, evaluation, holdout, policy
+from tests.support.judging import (
+    ACTUAL,
+    CONTRACT,
+    NOISE,
+    POLICY,
+    contract,
+    evaluation,
+    holdout,
+    policy,
+)
 from tests.support.judging import predictions as guess
 
 TODAY = date(2026, 3, 1)
 PARAMS = {"train": {"trees": 100}}
 
 
-def gate(judged, rules=None, policy_=None, *, current=True, champion=None, params=None):
+def gate(judged, rules=None, policy_=None, *, current=True, champion=None, params=None, **more):
     params = PARAMS if params is None else params
-    case = Case(rules or contract(), judged, current, champion, params)
+    case = Case(rules or contract(), judged, current, champion, params, **more)
     return apply(policy_ or policy(), case, "f" * 40, TODAY)
 
 
@@ -52,6 +63,7 @@ def test_a_good_first_version_passes_with_a_line_for_every_rule():
         "primary_metric",
         "slices",
         "floors",
+        "holdout_kept",
         "parameters_in_range",
         "contract_compatible",
     ]
@@ -151,11 +163,53 @@ def test_a_later_version_may_be_as_good_as_the_champion_but_not_worse():
     assert_only_fails(gate(worse, champion=contract()), "primary_metric", "slices")
 
 
-def test_a_later_version_need_not_beat_baselines_and_is_held_to_the_champion():
+def test_a_later_version_need_not_beat_what_the_champion_does_not_beat():
     table = holdout().assign(baseline_mean=ACTUAL)
     judged = evaluation(guess(4.9), guess(5.0), table=table)
     assert judged.against == "champion"
     assert gate(judged, champion=contract()).verdict == "pass"
+
+
+def test_a_baseline_that_the_champion_beats_must_be_beaten_too():
+    """Within the tolerance, a little worse at a time, a model would end as good as none."""
+    judged = evaluation(
+        guess(5.1), guess(5.0), table=holdout().assign(baseline_mean=ACTUAL + 5.05 * NOISE)
+    )
+    verdict = gate(judged, champion=contract())
+    assert_only_fails(verdict, "primary_metric")
+    assert "It no longer beats: mean." in line(verdict, "primary_metric").detail
+
+
+def flat(table):
+    return {"units": [1.0] * len(table)}
+
+
+ROWS = {
+    "left out": holdout().iloc[3:],
+    "twice": pd.concat([holdout(), holdout().head(20)], ignore_index=True),
+    "other outcomes": holdout().assign(actual=ACTUAL + 1),
+    "other units": holdout().assign(series=range(len(ACTUAL))),
+}
+
+
+@pytest.mark.parametrize("change", ROWS)
+def test_training_can_not_choose_the_rows_that_it_is_judged_on(change):
+    table = ROWS[change].reset_index(drop=True)
+    easy = {"units": list(table["actual"])}
+    judged = evaluation(easy, flat(table), table=table)
+    before = evaluation().rows_digest
+    verdict = gate(judged, champion=contract(), champion_rows=before, same_data=True)
+    assert_only_fails(verdict, "holdout_kept")
+    for more in ({"champion_rows": before}, {"same_data": True}):
+        assert gate(judged, champion=contract(), **more).verdict == "pass"
+
+
+def test_the_order_of_the_rows_and_new_columns_do_not_matter():
+    table = holdout().assign(more=1).sample(frac=1, random_state=1).reset_index(drop=True)
+    easy = {"units": list(table["actual"])}
+    judged = evaluation(easy, flat(table), table=table)
+    before = evaluation().rows_digest
+    assert gate(judged, champion=contract(), champion_rows=before, same_data=True).verdict == "pass"
 
 
 def test_the_tolerance_is_a_share_of_the_champion():
@@ -234,6 +288,8 @@ def changed(part, name, **column):
 BREAKING = {
     "the output units is gone": contract(output={"sold": {"type": "number"}}),
     "the output units is in boxes instead of units": changed("output", "units", unit="boxes"),
+    "the output units may now be missing": changed("output", "units", nullable=True),
+    "the output units may now be below 0": changed("output", "units", minimum=None),
     "the new input price is required": changed("input", "price", type="number"),
     "the input units_last_week must now be at least 1": changed(
         "input", "units_last_week", minimum=1
@@ -268,12 +324,18 @@ def test_a_contract_that_breaks_callers_fails(change):
         changed("input", "price", type="number", nullable=True),
         changed("input", "units_last_week", minimum=-5, maximum=2000),
         changed("input", "department", categories=["A", "B", "C"]),
-        changed("output", "units", minimum=None),
+        changed("output", "units", minimum=1, maximum=10),
         contract(description="Another text."),
     ],
 )
 def test_a_contract_that_only_allows_more_passes(new: ModelContract):
     assert breaking_changes(contract(), new) == []
+
+
+def test_a_target_among_the_inputs_is_refused():
+    rules = {**CONTRACT["evaluation"], "target": "units_last_week"}
+    with pytest.raises(ValidationError, match="given what it has to predict"):
+        contract(evaluation=rules)
 
 
 WAIVER = {

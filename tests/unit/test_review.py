@@ -286,7 +286,7 @@ def test_the_page_needs_nothing_else_and_shows_what_was_meant() -> None:
     assert "href=" not in html
     assert "Fail: &lt;b&gt;x&lt;/b&gt;" in html
     assert html.count("<svg") >= 9
-    assert "<details><summary>All 9 rules of the policy</summary>" in html
+    assert "<details><summary>All 10 rules of the policy</summary>" in html
     assert html.index("<h1") < html.index("<strong>A</strong>") < html.index("model-0")
 
 

@@ -56,6 +56,7 @@ EVALUATED = {
     "rows": 600,
     "at": "2026-11-21T10:00:00+00:00",
     "said": "Its error was 1.5 units.",
+    "rows_digest": "d" * 64,
 }
 
 
