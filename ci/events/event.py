@@ -59,7 +59,7 @@ class Lineage(Record):
 
     ``run_id`` is the run in the registry's MLflow, ``source_run_id`` the run that trained, ``data``
     DVC's digest of each file, ``verdict`` the gate's decision in a line, ``evaluation`` how it was
-    judged.
+    judged, ``image`` its image in a registry, by digest.
     """
 
     version: int
@@ -79,6 +79,7 @@ class Lineage(Record):
     data: dict[str, str] = {}
     workflow_run: str | None = None
     evaluation: Evaluated | None = None
+    image: str | None = None
 
 
 class Draft(Record):

@@ -99,6 +99,31 @@ class Engine:
         with answering(f"look up {name}"):
             return self._registry_digest(name)
 
+    def push(self, image_id: str, name: str, login: tuple[str, str]) -> str:
+        """Push an image as ``name`` (REGISTRY/PATH:TAG); returns the digest the registry gave it.
+
+        Args:
+            image_id: the engine's id of the image.
+            name: what it is called there.
+            login: user and password; an engine keeps neither.
+
+        Raises:
+            MlopsError: ``push_refused`` in the registry's own words; ``no_engine``.
+        """
+        repository, tag = name.rsplit(":", 1)
+        digest, problem = "", ""
+        with answering(f"push {name}"):
+            self._client.images.get(image_id).tag(repository, tag)
+            auth = dict(zip(("username", "password"), login, strict=True))
+            push = self._client.api.push
+            for message in push(repository, tag, stream=True, auth_config=auth, decode=True):
+                problem = message.get("error") or problem
+                digest = _digest_in(message) or digest
+        if problem or not digest:
+            words = " ".join(problem.split()).rstrip(".") or "it named no digest"
+            raise MlopsError("push_refused", f"The registry did not take {name}: {words}.")
+        return digest
+
     def _registry_digest(self, name: str) -> str:
         from docker.errors import APIError
 
@@ -189,6 +214,13 @@ def _follow(said: Iterator[dict[str, Any]], log: Any) -> str | None:
         tail = (tail + text)[-TAIL_CHARACTERS:]
         problem = message.get("error") or problem
     return " ".join((_cause(tail) or problem).split()).rstrip(".") if problem else None
+
+
+def _digest_in(message: dict[str, Any]) -> str:
+    """The digest that the last message of a push names."""
+    aux = message.get("aux") or {}
+    found = re.search(r"digest: (sha256:[0-9a-f]{64})", str(message.get("status") or ""))
+    return str(aux.get("Digest") or (found[1] if found else ""))
 
 
 def _cause(tail: str) -> str | None:

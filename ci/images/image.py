@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ from ci.images.recipes import (
 from ci.package.package import package
 
 if TYPE_CHECKING:
+    from ci.contract.model import ModelContract
+    from ci.images.bases import Base
     from ci.images.engine import Engine
     from ci.images.recipes import Recipe
     from ci.package import Packaged
@@ -55,9 +57,32 @@ def build_image(repository: Repository, name: str) -> tuple[Packaged, Image]:
     """
     began = time.monotonic()
     contract = load_model_contract(repository, name)
-    bases = {each: base_of(repository, each) for each in ("python", contract.language)}
+    bases_of(repository, contract)
     engine = connect()
     packaged = package(repository, name)
+    made = image_of(repository, engine, packaged, contract)
+    return packaged, replace(made, seconds=round(time.monotonic() - began, 1))
+
+
+def bases_of(repository: Repository, contract: ModelContract) -> dict[str, Base]:
+    """The bases that an image of the model is made of.
+
+    Raises:
+        MlopsError: ``bad_policy`` or ``base_without_digest``.
+    """
+    return {each: base_of(repository, each) for each in ("python", contract.language)}
+
+
+def image_of(
+    repository: Repository, engine: Engine, packaged: Packaged, contract: ModelContract
+) -> Image:
+    """The image of a Bento, built on ``engine`` unless it is there.
+
+    Raises:
+        MlopsError: as `build_image`, without those of `package`.
+    """
+    began = time.monotonic()
+    name, bases = contract.name, bases_of(repository, contract)
     lineage, base = lineage_of(packaged, contract), bases[contract.language]
     serving, development = (
         (LOCKS / f"{each}.txt").read_text(encoding="utf-8") for each in ("serving", "dev")
@@ -81,9 +106,7 @@ def build_image(repository: Repository, name: str) -> tuple[Packaged, Image]:
     sbom = repository.state_dir / "images" / name / f"{lineage.fingerprint}.cdx.json"
     write_whole(sbom, content)
     seconds = round(time.monotonic() - began, 1)
-    return packaged, Image(
-        recipe.tag, str(image.id), int(image.attrs["Size"]), built, seconds, sbom
-    )
+    return Image(recipe.tag, str(image.id), int(image.attrs["Size"]), built, seconds, sbom)
 
 
 def _runtime(engine: Engine, packages: Recipe, runtime: Recipe, log: Path) -> Any:

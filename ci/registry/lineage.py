@@ -27,6 +27,7 @@ TEXTS = {
     "verdict": "verdict",
     "candidate": "candidate",
     "workflow_run": "workflow_run",
+    "image": "image",
 }
 
 

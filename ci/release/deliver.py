@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 
-def deliver(repository: Repository, github: GitHub, folder: Path, request: Request) -> Released:
+def deliver(
+    repository: Repository,
+    github: GitHub,
+    folder: Path,
+    request: Request,
+    image: str | None = None,
+) -> Released:
     """Release what was staged in ``folder``, if it is approved and, where it says so, reviewed.
+
+    ``image`` is where its image was pushed to, if it was.
 
     Raises:
         MlopsError: ``bad_staged``, ``not_approved``, ``not_reviewed``, or as `publish`.
@@ -41,7 +49,7 @@ def deliver(repository: Repository, github: GitHub, folder: Path, request: Reque
     wanted = _wanted(repository, state, staged)
     if staged.candidate == "reviewed":
         _require_reviewed(github, pulls, staged, wanted)
-    return publish(repository, github, staged, folder, approval, request)
+    return publish(repository, github, staged, folder, approval, request, image)
 
 
 def _wanted(repository: Repository, state: Path, staged: Staged) -> Wanted:

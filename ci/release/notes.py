@@ -28,6 +28,7 @@ def notes(release: Release, staged: Staged, approval: Approval, github: GitHub) 
             f"- Answered on staging: one row in {staged.median_seconds * 1000:.0f} ms (median), "
             f"{staged.slowest_seconds * 1000:.0f} ms at most",
             f"- Bento: `{release.bento}`, digest `sha256:{release.digest}`",
+            *([f"- Image: `{release.image}`"] if release.image else []),
             f"- MLflow run: `{release.run_id}`, trained as `{release.source_run_id}` "
             f"at {release.trained_at}",
             f"- [The run that released it]({github.context.run_url})",

@@ -76,8 +76,9 @@ def publish(
     folder: Path,
     approval: Approval,
     request: Request,
+    image: str | None = None,
 ) -> Released:
-    """Release what was staged in ``folder``.
+    """Release what was staged in ``folder``; ``image`` is where its image was pushed to, if it was.
 
     Raises:
         MlopsError: ``no_signing_key``, ``damaged_bento``, ``overtaken``, ``state_busy`` or what
@@ -98,7 +99,7 @@ def publish(
         with registry_of(state) as registry:
             if has_server():  # put right what a cut-off after an earlier push left undone
                 follow(registry, staged.model)
-            release = _registered(registry, github, staged, approval)
+            release = _registered(registry, github, staged, approval, image)
             _tell(registry, state, staged, release)
             to = pointed(registry, staged.model)
             own = {"events_head": to.head, "signature": signature_of(release)}
@@ -194,7 +195,7 @@ def _require_current(repository: Repository, state: Path, staged: Staged, reques
 
 
 def _registered(
-    registry: Repository, github: GitHub, staged: Staged, approval: Approval
+    registry: Repository, github: GitHub, staged: Staged, approval: Approval, image: str | None
 ) -> Release:
     """The version of the staged candidate, registered unless its Bento was before."""
     lineage = Lineage(
@@ -215,6 +216,7 @@ def _registered(
         data=staged.data,
         evaluation=staged.evaluation,
         workflow_run=github.context.run_url,
+        image=image,
     )
     if by_digest(registry, staged.model, staged.digest) is None:
         candidate = staged.trained.candidate()
@@ -242,6 +244,7 @@ def _registered(
         workflow_run=github.context.run_url,
         data=staged.data,
         evaluation=staged.evaluation,
+        image=image,
     )
 
 

@@ -27,7 +27,7 @@ VARIABLE = "MLOPS_SIGNING_KEY"
 RELEASE, HEAD = "kronkers-mlops release", "kronkers-mlops events head"
 SIGNED = (
     *("model", "version", "fingerprint", "source", "bento", "digest"),
-    *("commit", "pull", "candidate", "data"),
+    *("commit", "pull", "candidate", "data", "image"),
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from tests.containers.conftest import LANGUAGES, set_bases
 from tests.e2e.test_documented_json import assert_documented
 from tests.support.command import Done, mlops
 from tests.support.podman import Podman
+from tests.support.registry import serving
 from tests.support.repositories import git
 from tests.support.services import LOCK, free_port
 
@@ -286,31 +286,9 @@ def test_a_base_without_digest_and_an_engine_that_is_gone_are_refused(
 
 @pytest.fixture
 def registry(engine: Podman, tmp_path: Path) -> Iterator[str]:
-    """The address of a real registry on this machine."""
-    subprocess.run(["apt-get", "download", "-qq", "docker-registry"], cwd=tmp_path, check=True)
-    [package] = tmp_path.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", str(package), str(tmp_path / "registry")], check=True)
-    address = f"127.0.0.1:{engine.registry_port}"
-    settings = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "images")}},
-        "http": {"addr": address},
-    }
-    (tmp_path / "config.yml").write_text(yaml.safe_dump(settings))
-    program = tmp_path / "registry" / "usr" / "bin" / "docker-registry"
-    with subprocess.Popen([program, "serve", tmp_path / "config.yml"]) as process:
-        while not answers_v2(address):
-            assert process.poll() is None
-            time.sleep(0.1)
+    """The address of a real registry on this machine, which anybody may push to."""
+    with serving(engine.registry_port, tmp_path) as address:
         yield address
-        process.terminate()
-
-
-def answers_v2(address: str) -> bool:
-    try:
-        return httpx.get(f"http://{address}/v2/").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_lock_pins_what_a_registry_has_now(

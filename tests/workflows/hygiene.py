@@ -64,6 +64,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     "deploy.yml": {
         "plan": CHECKOUT,
         "stage": {"actions": READ, "contents": READ, "pull-requests": READ},
+        "image": {"contents": READ, "packages": WRITE},
         "release": {"actions": READ, "contents": WRITE, "pull-requests": READ},
         "settle": {"actions": READ, "contents": WRITE, "issues": WRITE},
     },

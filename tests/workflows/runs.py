@@ -64,7 +64,10 @@ class Run:
 
 
 class Runner:
-    """Takes runs from the queue; `secrets`, `variables` and further `labels` are the test's."""
+    """Takes runs from the queue.
+
+    `secrets`, `variables`, further `labels` and `environment` are the test's.
+    """
 
     def __init__(self, hub: Hub, folder: Path) -> None:
         self.hub = hub
@@ -72,6 +75,7 @@ class Runner:
         self.secrets: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         self.labels: list[str] = []
+        self.environment: dict[str, str] = {}
 
     def workflow(self, name: str, commit: str) -> Workflow:
         """A workflow file as it is in a commit."""
@@ -184,6 +188,7 @@ class Runner:
             "GITHUB_SHA": run.sha,
             "GITHUB_REF": run.ref,
             "GITHUB_REF_NAME": run.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
+            **self.environment,
         }
 
 

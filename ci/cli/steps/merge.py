@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ci.github.context import Context
 
 STAGED = "staged"
+IMAGES = "images"
 FAILURES = "failures"
 Everything = Annotated[str, typer.Option(envvar="PLAN", help="The plan, as merge-plan put it out.")]
 
@@ -22,7 +23,7 @@ Everything = Annotated[str, typer.Option(envvar="PLAN", help="The plan, as merge
 def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
     restore.register(app)
-    for step in (merge_plan, stage, release, settle, rollback):
+    for step in (merge_plan, stage, image, release, settle, rollback):
         app.command()(step)
 
 
@@ -71,11 +72,40 @@ def stage(
         raise typer.Exit(1) from error
 
 
+def image(model: Model) -> None:
+    """Build the image of a staged model and push it to the registry of IMAGE_REGISTRY."""
+    from ci.console import say
+    from ci.errors import MlopsError
+    from ci.github.context import Context
+    from ci.github.workflow import annotate
+    from ci.release import image as images
+    from ci.release.staged import write_failed
+    from ci.repository import Repository
+
+    context = Context.from_environment()
+    staged = context.temp / STAGED / f"{STAGED}-{model}"
+    if not staged.is_dir():
+        say(f"{model} was not staged: there is nothing to make an image of.")
+        return
+    try:
+        into = images.registry()
+        if into is None:
+            raise MlopsError("no_registry", "IMAGE_REGISTRY is not set: no image is asked for.")
+        account = images.login(context, into)
+        done = images.push_image(Repository.find(), staged, into, account, context.temp / IMAGES)
+    except MlopsError as error:
+        write_failed(context.temp / FAILURES, model, error)
+        annotate("error", None, None, error.message, f"{model} is not released")
+        raise typer.Exit(1) from error
+    say(f"{model}: pushed {done.name}")
+
+
 def release() -> None:
     """Register and publish what was staged, and put it in production in the state."""
     from ci.console import say
     from ci.errors import MlopsError
     from ci.github.workflow import annotate
+    from ci.release import image as images
     from ci.release.deliver import deliver
     from ci.release.plan import request_of
     from ci.release.staged import write_failed
@@ -86,10 +116,13 @@ def release() -> None:
     for folder in sorted((context.temp / STAGED).glob(f"{STAGED}-*")):
         model = folder.name.removeprefix(f"{STAGED}-")
         try:
-            done = deliver(Repository.find(), github, folder, request_of(context))
+            made = context.temp / IMAGES / f"image-{model}"
+            image = images.pushed_image(made, folder) if images.registry() else None
+            done = deliver(Repository.find(), github, folder, request_of(context), image)
         except MlopsError as error:
             failed = True
-            write_failed(context.temp / FAILURES, model, error)
+            if error.code != "no_image":  # the image's own job has told why
+                write_failed(context.temp / FAILURES, model, error)
             annotate("error", None, None, error.message, f"{model} is not released")
         else:
             say(f"{model}: version {done.release.version} is released: {done.url}")
