@@ -28,8 +28,8 @@ class Release(Contract):
     it, which differs where training recorded new digests of its data. ``digest`` is the Bento's
     content digest. ``data`` maps each file of a dataset to DVC's digest. ``evaluation`` is how it
     was judged, or None where that was not kept. ``events_head`` is that of the audit events when it
-    came to production: ``sequence:hash``. ``signature`` is of what never changes of it. ``image`` is
-    REGISTRY/MODEL@sha256:…, where images are pushed.
+    came to production: ``sequence:hash``. ``signature`` is of what never changes of it.
+    ``image`` is REGISTRY/MODEL@sha256:…, where images are pushed.
     """
 
     model: str
