@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,7 @@ def read_metrics(path: Path, shown: str) -> dict[str, float]:
         )
     for key, value in metrics.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if not number or not abs(value) <= sys.float_info.max:  # NaN is not; 10**400 neither
             raise MlopsError(
                 "bad_metrics",
                 f"{shown}: {key} is {value!r}, not a finite number; mend the training script.",

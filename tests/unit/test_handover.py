@@ -276,6 +276,10 @@ def forged_holdout(pull: PullRequest) -> bytes:
         (lambda p: p.with_files({"params.yaml": b"train: {}\n"}), "its params.yaml is not that of"),
         (lambda p: p.with_files({"model.yaml": b"name: x\n"}), "its model.yaml is not that of"),
         (lambda p: p.with_files({"metrics.json": b'{"slope": NaN}'}), "not a finite number"),
+        (
+            lambda p: p.with_files({"metrics.json": b'{"slope": %s}' % (b"9" * 400)}),
+            "not a finite number",
+        ),
         (lambda p: p.with_files({"metrics.json": b"[]"}), "not a JSON object of numbers"),
         (lambda p: p.with_files({BENTO: b"plain"}), "was not taken"),
         (
