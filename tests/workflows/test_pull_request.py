@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from datetime import date
-
-import yaml
 
 from tests.support import linear
 from tests.workflows.conftest import MakeWorld
@@ -34,19 +31,6 @@ def end_tests(world: World, pull: int, conclusion: str) -> Run:
     run = world.begin_pull_request(pull, "platform.yml")
     run.document.update(status="completed", conclusion=conclusion)
     return run
-
-
-def with_waiver(world: World, expires: date) -> str:
-    """The policy, with a contract of sales-python that may break its callers until a day."""
-    waiver = {
-        "model": "sales-python",
-        "rule": "contract_compatible",
-        "reason": "No department sends more than 90.",
-        "owner": "marketing",
-        "expires": expires,
-    }
-    policy = yaml.safe_load(world.file("policies/promotion.yaml"))
-    return yaml.safe_dump({**policy, "waivers": [waiver]})
 
 
 def test_one_of_three_models_changed_twice_has_one_job_and_one_comment(
@@ -224,7 +208,6 @@ def test_a_worse_model_and_a_broken_contract_are_refused_against_the_champion(
     assert "version 1 stays live" in text
     assert "| train.shrinkage | 0.01 | 0.3 |" in text
 
-    world.commit({"policies/promotion.yaml": with_waiver(world, date(2020, 1, 1))})
     contract = world.file("models/sales-python/model.yaml")
     train = world.file("models/sales-python/train.py")
     assert "maximum: 100" in contract
@@ -244,27 +227,5 @@ def test_a_worse_model_and_a_broken_contract_are_refused_against_the_champion(
     assert world.status(pull)["state"] == "failure"
     text = world.report(pull)
     assert "Callers would break: the input price must now be at most 90." in text
-    assert "its pipeline wrote other rows into evaluation/holdout.csv" in text.replace("\\", "")
     top = text[: text.index("<details")]
     assert "the holdout is not the one that the champion was judged on" in top
-
-    world.push(pull, {"models/sales-python/train.py": train})
-    world.commit({"policies/promotion.yaml": with_waiver(world, date.max)})
-    world.run_pull_request(pull)
-    assert world.status(pull)["state"] == "success", world.report(pull)
-    assert in_order(world.report(pull), "must now be at most 90.", "Waived by marketing until")
-
-
-def test_champions_in_r_and_julia_are_compared_too(make_world: MakeWorld) -> None:
-    models = ("sales-julia", "sales-r")
-    world = make_world({"sales-r": "r", "sales-julia": "julia"})
-    world.github.collaborators = {"alice": "admin"}
-    world.commit({**shrinkage(0.01, "sales-r"), **shrinkage(0.01, "sales-julia")})
-    (deployed,) = world.run_push()
-    assert deployed.conclusion == "success", deployed.log
-    pull = world.open_pull("worse", {**shrinkage(0.3, models[0]), **shrinkage(0.005, models[1])})
-    world.run_pull_request(pull)
-    assert world.status(pull)["description"] == "Fail: 1 of 2 models must not go live."
-    text = world.report(pull)
-    assert text.count("Against the champion (version 1): ") >= len(models)
-    assert in_order(text, "<b>sales-julia</b>: fail", "<b>sales-r</b>: pass")
