@@ -135,9 +135,22 @@ class Access:
             if (status.st_mtime_ns, status.st_ino) == self._seen:
                 return
             found = json.loads(self._path.read_text(encoding="utf-8"))
+            _check_shape(found)
             self._keys, self._departments = found["keys"], found["departments"]
             self._seen = (status.st_mtime_ns, status.st_ino)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             self._keys = self._keys or {"": NOBODY}
+
+
+def _check_shape(found: Any) -> None:
+    """Raise ValueError, KeyError or TypeError unless it is what `mlops keys` writes."""
+    kinds = {"department": str, "models": list, "hash": str, "salt": str, "expires": int | float}
+    keys, departments = found["keys"], found["departments"]
+    if not isinstance(keys, dict) or not isinstance(departments, dict):
+        raise TypeError
+    for key in keys.values():
+        bytes.fromhex(key["salt"])
+        if not all(isinstance(key[name], kind) for name, kind in kinds.items()):
+            raise TypeError
