@@ -27,21 +27,44 @@ def register(app: typer.Typer) -> None:
 
 def score(
     model: Model,
-    input: Annotated[Path, typer.Option(metavar="FILE", help="CSV or Parquet to score.")],
-    output: Output,
+    input: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File, folder, s3:// or https:// address to score."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write (.csv, .csv.gz, .parquet)."),
+    ] = None,
     shard: Annotated[
         str,
         typer.Option(metavar="I/N", help="Only this share of the rows, for `score-merge`."),
     ] = "1/1",
     json: Json = False,
 ) -> None:
-    """Add the live version's predictions to a file; a run that was ended goes on where it was."""
+    """Add the live version's predictions to a table; a run that was ended goes on where it was.
+
+    Without --input and --output it scores what the contract declares, and delivers it there.
+    """
+    from ci.errors import MlopsError
     from ci.repository import Repository
     from ci.score import Shard
-    from ci.score import score as run
+    from ci.score.declared import score_declared, score_given
 
-    done = run(Repository.find(), model, input, output, Shard.parse(shard))
-    emit(asdict(done), _words(done), json)
+    share = Shard.parse(shard)
+    places: list[str] = []
+    if input is not None and output is not None:
+        done = score_given(Repository.find(), model, input, output, share)
+    elif input is None and output is None and share.of == 1:
+        whole = score_declared(Repository.find(), model)
+        done, places = whole.scored, whole.places
+    else:
+        raise MlopsError(
+            "bad_usage",
+            "--input and --output belong together (--shard needs them); with none of them the "
+            f"contract's own batch is scored: mlops score {model}",
+        )
+    lines = [_words(done), *(f"Delivered: {place}" for place in places)]
+    emit({**asdict(done), "delivered": places}, "\n".join(lines), json)
 
 
 def score_merge(model: Model, output: Output, json: Json = False) -> None:
@@ -50,7 +73,7 @@ def score_merge(model: Model, output: Output, json: Json = False) -> None:
     from ci.score import merge
 
     done = merge(Repository.find(), model, output)
-    emit(asdict(done), _words(done), json)
+    emit({**asdict(done), "delivered": []}, _words(done), json)
 
 
 def _words(done: Scored) -> str:

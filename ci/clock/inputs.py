@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.busy import in_turn
+from ci.contract.dataset import load_dataset
 from ci.contract.model import load_model_contract
 from ci.dataset.ready import ensure_valid
 from ci.errors import MlopsError
@@ -41,3 +42,39 @@ def ensure_tables(repository: Repository, name: str, tables: list[str]) -> list[
                 "dvc.yaml write it, or name another file in model.yaml.",
             )
     return [folder / table for table in tables]
+
+
+def ensure_dataset(repository: Repository, name: str, table: str | None) -> Path:
+    """The path of the dataset's ``table`` (its only one, where none is named), checked.
+
+    Raises:
+        MlopsError: ``unknown_dataset``, ``unknown_table``, ``bad_data``, ``checkout_failed``,
+            ``pipeline_failed``, or ``missing_data`` where it is stored nowhere.
+    """
+    from ci.assets.objects import check_out, objects_in
+
+    dataset = load_dataset(repository, name)
+    folder = repository.data_dir / name
+    if table is None and len(dataset.tables) == 1:
+        table = next(iter(dataset.tables))
+    if table not in dataset.tables:
+        raise MlopsError(
+            "unknown_table",
+            f"The dataset {name} has the tables {', '.join(dataset.tables)}; let batch.input.table "
+            "in model.yaml name one of them.",
+        )
+    path = folder / dataset.tables[table].file
+    if not path.is_file():
+        check_out(repository, objects_in(repository, [name]))
+    if not path.is_file() and (folder / "dvc.yaml").is_file():
+        with in_turn(repository, "pipeline"):
+            log = repository.state_dir / "logs" / f"dataset-{name}.log"
+            reproduce(repository, f"data/{name}/dvc.yaml", log)
+    if not path.is_file():
+        raise MlopsError(
+            "missing_data",
+            f"{repository.relative(path)} is not here; bring it with `mlops restore`, and try "
+            "again.",
+        )
+    ensure_valid(repository, name)
+    return path

@@ -24,10 +24,10 @@ class Entry(Contract):
     """SHA-256 of the table that was scored."""
     rows: int
     """Rows scored."""
-    tag: str
-    """The release that keeps the file."""
+    tag: str | None
+    """The release that keeps the file, if one does."""
     asset: str
-    """Its name there."""
+    """Its name there, or wherever it was delivered."""
     digest: str
     """SHA-256 of the file."""
     run_url: str

@@ -1,4 +1,4 @@
-"""What the job that scores hands to the job that publishes: a folder of two files."""
+"""What the job that scores hands to the job that publishes: a folder of a few files."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, StringConstraints
 
+from ci.clock.last import Last  # noqa: TC001 (pydantic reads it)
 from ci.contract.base import Contract, Name
+from ci.contract.batch import Kind  # noqa: TC001 (pydantic reads it)
 from ci.errors import MlopsError
 from ci.files import file_digest, read_json
+from ci.score.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
 PARCEL = "parcel.json"
-PREDICTIONS = "predictions.csv.gz"
+STEM = "predictions"
+# What may lie beside the predictions: rows that were set aside, and the report.
+BESIDE = ("predictions.quarantine.csv", "report.html", "report.xlsx")
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Parcel(Contract):
-    """What was scored: ``input`` and ``digest`` are SHA-256 of the table and of the predictions."""
+    """What was scored: ``input`` is the SHA-256 of the table, ``files`` are those of the files."""
 
     model: Name
     version: Count
     day: date
     input: Digest
     rows: Count
-    digest: Digest
+    kind: Kind
+    files: dict[str, Digest]
+    last: Last
 
     @property
     def tag(self) -> str:
@@ -37,9 +44,15 @@ class Parcel(Contract):
         return f"{self.model}/batch-{self.day.year}"
 
     @property
-    def asset(self) -> str:
-        """What its file is called there: whatever makes it another is in the name."""
-        return f"{self.model}-{self.day}-v{self.version}-{self.input[:12]}.csv.gz"
+    def predictions(self) -> str:
+        """The name of the file of predictions in its folder."""
+        return f"{STEM}.{self.kind}"
+
+    def asset(self, file: str) -> str:
+        """What ``file`` is called in the release: whatever makes it another is in the name."""
+        run = run_name(self.model, self.day, self.version, self.input)
+        ending = file.removeprefix(f"{STEM}.") if file.startswith(STEM) else file
+        return f"{run}.{ending}"
 
 
 def read_parcel(folder: Path, models: Collection[str]) -> Parcel:
@@ -48,17 +61,21 @@ def read_parcel(folder: Path, models: Collection[str]) -> Parcel:
     Raises:
         MlopsError: ``bad_parcel``.
     """
-    names = sorted(path.name for path in folder.iterdir())
-    if names != sorted([PARCEL, PREDICTIONS]) or (folder / PREDICTIONS).is_symlink():
-        raise _bad(folder, f"it holds {', '.join(names) or 'nothing'}")
     try:
         parcel = Parcel.model_validate(read_json(folder / PARCEL))
     except ValueError:
         raise _bad(folder, f"{PARCEL} is not what `ci batch` writes") from None
     if parcel.model not in models or folder.name != f"batch-{parcel.model}":
         raise _bad(folder, f"it says that it is of {parcel.model}")
-    if parcel.digest != file_digest(folder / PREDICTIONS):
-        raise _bad(folder, f"{PREDICTIONS} has another digest")
+    names = {path.name for path in folder.iterdir()}
+    if names != {PARCEL, *parcel.files} or parcel.predictions not in names:
+        raise _bad(folder, f"it holds {', '.join(sorted(names))}")
+    for name, digest in parcel.files.items():
+        path = folder / name
+        if name not in (parcel.predictions, *BESIDE) or path.is_symlink():
+            raise _bad(folder, f"it holds {name}")
+        if digest != file_digest(path):
+            raise _bad(folder, f"{name} has another digest")
     return parcel
 
 

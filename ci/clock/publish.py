@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ci.clock.last import keep_last
 from ci.clock.ledger import Entry, add_entry
-from ci.clock.parcel import PREDICTIONS, read_parcel
+from ci.clock.parcel import read_parcel
+from ci.console import say
+from ci.contract.batch import Delivery
+from ci.contract.model import load_model_contract
 from ci.files import file_digest
 from ci.github import releases
 from ci.state import StateBranch
@@ -15,6 +19,7 @@ from ci.state import StateBranch
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ci.clock.parcel import Parcel
     from ci.github.client import GitHub
     from ci.repository import Repository
 
@@ -37,10 +42,52 @@ class Published:
 def publish(repository: Repository, github: GitHub, folder: Path) -> Published:
     """Publish the parcel in ``folder``, once however often it is asked for.
 
+    It is in the ledger once it is everywhere, so that whoever is cut off goes on with the rest.
+
     Raises:
-        MlopsError: ``bad_parcel``, or what GitHub or the state branch says.
+        MlopsError: ``bad_parcel``, ``delivery_failed``, or what GitHub or the state branch says.
     """
     parcel = read_parcel(folder, repository.model_names())
+    delivery = _delivery(repository, parcel, folder)
+    digest = parcel.files[parcel.predictions]
+    if delivery.release:
+        digest = _release(github, parcel, folder)
+    entry = Entry(
+        day=parcel.day,
+        version=parcel.version,
+        input=parcel.input,
+        rows=parcel.rows,
+        tag=parcel.tag if delivery.release else None,
+        asset=parcel.asset(parcel.predictions),
+        digest=digest,
+        run_url=github.context.run_url,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+    def note(state: Path) -> Entry:
+        keep_last(state, parcel.model, parcel.last)
+        return add_entry(state, parcel.model, entry)
+
+    written = StateBranch(repository.root).update(f"Batch of {parcel.model} for {parcel.day}", note)
+    return Published(parcel.model, written, written == entry)
+
+
+def _delivery(repository: Repository, parcel: Parcel, folder: Path) -> Delivery:
+    """Bring the parcel to where main's contract says: what made it does not choose the place."""
+    from ci.score.delivery import Goods, deliver
+
+    contract = load_model_contract(repository, parcel.model)
+    delivery = contract.batch.delivery if contract.batch else Delivery()
+    if delivery.elsewhere:
+        file = folder / parcel.predictions
+        goods = Goods(parcel.model, parcel.version, parcel.day, parcel.input, parcel.rows, file)
+        for place in deliver(goods, contract, delivery, repository.root):
+            say(f"{parcel.model}: {place}")
+    return delivery
+
+
+def _release(github: GitHub, parcel: Parcel, folder: Path) -> str:
+    """Publish the parcel's files; returns the SHA-256 of the predictions that are stored."""
     release = releases.by_tag(github, parcel.tag) or releases.create(
         github,
         parcel.tag,
@@ -48,23 +95,10 @@ def publish(repository: Repository, github: GitHub, folder: Path) -> Published:
         f"Batch {parcel.model} {parcel.day.year}",
         NOTE.format(model=parcel.model, year=parcel.day.year),
     )
-    stored = _store(github, release, parcel.asset, folder / PREDICTIONS)
-    entry = Entry(
-        day=parcel.day,
-        version=parcel.version,
-        input=parcel.input,
-        rows=parcel.rows,
-        tag=parcel.tag,
-        asset=parcel.asset,
-        digest=stored,
-        run_url=github.context.run_url,
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    message = f"Batch of {parcel.model} for {parcel.day}"
-    written = StateBranch(repository.root).update(
-        message, lambda state: add_entry(state, parcel.model, entry)
-    )
-    return Published(parcel.model, written, written == entry)
+    stored = {
+        name: _store(github, release, parcel.asset(name), folder / name) for name in parcel.files
+    }
+    return stored[parcel.predictions]
 
 
 def _store(github: GitHub, release: releases.Release, name: str, file: Path) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ci.contract.base import Contract, Name, TablePath, Text
+from ci.contract.batch import Batch
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
 from ci.contract.tuning import Tuning, dimensions
-from ci.cron import Cron
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
 
 if TYPE_CHECKING:
@@ -86,36 +86,11 @@ class Serving(Contract):
     """Most calls that are under way at a time; one more is answered with 503 and `Retry-After`."""
 
 
-def _cron(value: str) -> str:
-    Cron.parse(value)
-    return value
-
-
 class Artifact(Contract):
     """What is known of the files that training writes to `artifact/`."""
 
     may_run_code: list[Text] = []
     """Files, relative to `artifact/`, that may be in a format that runs code when it is loaded."""
-
-
-class Batch(Contract):
-    """What is scored, and when."""
-
-    schedule: Annotated[str, AfterValidator(_cron)]
-    """When it is due: a five-field cron expression in UTC. It is looked at every six hours."""
-    input: TablePath
-    """Table to score, relative to the model's folder."""
-    id_columns: list[ColumnName] = []
-    """Columns that say whose row it is; each row must have them, and they pass through as they
-    are written."""
-    max_bad_rows: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] = 0
-    """How many rows that break the contract are set aside in a quarantine file before the run
-    fails: a whole number of rows, or a share of all rows below 1, such as 0.01."""
-
-    def most_bad_rows(self, rows: int) -> int:
-        """The limit for a table of ``rows`` rows."""
-        limit = self.max_bad_rows
-        return limit if isinstance(limit, int) else int(limit * rows)
 
 
 class Outcomes(Contract):
@@ -182,7 +157,7 @@ class ModelContract(Contract):
     artifact: Artifact = Artifact()
     """What is known of the trained files."""
     batch: Batch | None = None
-    """What is scored, and when."""
+    """What is scored, when, and where the predictions go."""
     monitoring: Monitoring | None = None
     """What is checked for drift."""
     parameters: dict[Text, Parameter] = {}
@@ -215,6 +190,9 @@ class ModelContract(Contract):
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no metric of {self.task}; use {', '.join(allowed)}")
         self._output_type_fits_task()
+        dataset = self.batch.input.dataset if self.batch else None
+        if dataset is not None and dataset not in self.datasets:
+            raise ValueError(f"batch reads the dataset {dataset}; name it under datasets as well")
         return self
 
     def _output_type_fits_task(self) -> None:

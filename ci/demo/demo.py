@@ -139,9 +139,9 @@ def _meaning(contract: ModelContract, prediction: Any) -> str:
 def _score(repository: Repository, contract: ModelContract) -> str:
     from ci.score import score
 
-    if contract.batch is None:
+    if contract.batch is None or contract.batch.input.file is None:
         return "-"
-    source = repository.model_dir(contract.name) / contract.batch.input
+    source = repository.model_dir(contract.name) / contract.batch.input.file
     target = repository.state_dir / "batch" / f"{contract.name}.csv"
     scored = score(repository, contract.name, source, target)
     path = repository.relative(target)

@@ -103,8 +103,8 @@ def required_files(contract: ModelContract) -> list[str]:
     files = [METRICS, contract.evaluation.holdout]
     if contract.monitoring:
         files += [contract.monitoring.reference, contract.monitoring.analysis]
-    if contract.batch:
-        files.append(contract.batch.input)
+    if contract.batch and contract.batch.input.file:
+        files.append(contract.batch.input.file)
     return list(dict.fromkeys(files))
 
 

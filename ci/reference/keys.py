@@ -62,11 +62,16 @@ def _section(part: type[Contract], paths: list[str], level: int) -> str:
 
 
 def descriptions(part: type[Contract]) -> dict[str, str]:
-    """What the string below each field of ``part`` says.
+    """What the string below each field of ``part`` says, be it its own or inherited.
 
     Raises:
         KeyError: a field has none.
     """
+    lines = [each for each in reversed(part.__mro__) if issubclass(each, Contract)]
+    return {name: text for each in lines[1:] for name, text in _own_descriptions(each).items()}
+
+
+def _own_descriptions(part: type[Contract]) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 (the source of a class is one)
     found = {}

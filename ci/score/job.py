@@ -94,8 +94,10 @@ class Plan:
         return ModelContract.model_validate(self.contract)
 
 
-def make_plan(servable: Servable, file: TableFile, target: Path, *, replace: bool) -> Plan:
-    """The plan for scoring ``file`` to ``target``.
+def make_plan(
+    servable: Servable, file: TableFile, target: Path, shown: str, *, replace: bool
+) -> Plan:
+    """The plan for scoring ``file``, which messages call ``shown``, to ``target``.
 
     With ``replace`` a column that is named as a prediction is left out, and else refused.
 
@@ -110,7 +112,7 @@ def make_plan(servable: Servable, file: TableFile, target: Path, *, replace: boo
         )
     if target.exists() and target.samefile(file.path):
         raise MlopsError("bad_output", f"{target} is the input; give the output another name.")
-    _check_columns(contract, file, replace)
+    _check_columns(contract, file, shown, replace)
     _check_place(target)
     columns = [name for name in file.columns if name not in contract.output]
     limit = contract.batch.most_bad_rows(file.rows) if contract.batch else 0
@@ -119,7 +121,7 @@ def make_plan(servable: Servable, file: TableFile, target: Path, *, replace: boo
         model=contract.name,
         version=servable.version,
         fingerprint=servable.fingerprint,
-        source=str(file.path),
+        source=shown,
         kind=kind,
         columns=columns,
         rows=file.rows,
@@ -143,20 +145,20 @@ def id_columns(contract: ModelContract) -> list[str]:
     return contract.batch.id_columns if contract.batch else []
 
 
-def _check_columns(contract: ModelContract, file: TableFile, replace: bool) -> None:
+def _check_columns(contract: ModelContract, file: TableFile, shown: str, replace: bool) -> None:
     needed = [*contract.input, *(n for n in id_columns(contract) if n not in contract.input)]
     missing = [name for name in needed if name not in file.columns]
     if missing:
         raise MlopsError(
             "bad_rows",
-            f"{file.path}: the column {missing[0]} is missing; {contract.name} needs "
+            f"{shown}: the column {missing[0]} is missing; {contract.name} needs "
             f"{', '.join(needed)}.",
         )
     taken = [name for name in contract.output if name in file.columns]
     if taken and not replace:
         raise MlopsError(
             "bad_rows",
-            f"{file.path}: it has a column {taken[0]} already, which the predictions would "
+            f"{shown}: it has a column {taken[0]} already, which the predictions would "
             "overwrite; rename it and try again.",
         )
 

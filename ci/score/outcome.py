@@ -11,7 +11,7 @@ from ci.files import read_json, write_json
 from ci.score.facts import best, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ci.score.facts import Facts
@@ -66,14 +66,23 @@ def make_outcome(
 
 def last_outcome(folder: Path, outcome: Outcome) -> Outcome | None:
     """The newest run of the model before ``outcome`` that was not the same work."""
+    return next(
+        (
+            found
+            for found in remembered(folder)
+            if found.key != outcome.key and found.started <= outcome.started
+        ),
+        None,
+    )
+
+
+def remembered(folder: Path) -> Iterator[Outcome]:
+    """The runs of the model, newest first."""
     for path in sorted((folder / HISTORY).glob("*.json"), reverse=True):
-        record = read_json(path)
-        if record and record.get("key") != outcome.key and record["started"] <= outcome.started:
-            try:
-                return Outcome(**record)
-            except TypeError:  # written by another version of the platform
-                continue
-    return None
+        try:
+            yield Outcome(**(read_json(path) or {}))
+        except TypeError:  # written by another version of the platform
+            continue
 
 
 def remember(folder: Path, outcome: Outcome) -> None:

@@ -56,6 +56,7 @@ class Request:
     target: Path
     shard: Shard
     replace: bool
+    shown: str
 
 
 def score(
@@ -70,6 +71,16 @@ def score(
         MlopsError: ``unknown_model``, ``not_deployed``, ``bad_table``, ``bad_rows``,
             ``bad_output``, ``busy`` or what the runner says; ``target`` is as it was then.
     """
+    servable = in_production(repository, name)
+    return score_with(servable, source, target, repository.state_dir, shard)
+
+
+def in_production(repository: Repository, name: str) -> Servable:
+    """The version of ``name`` that scores.
+
+    Raises:
+        MlopsError: ``unknown_model``, ``not_deployed``.
+    """
     from ci.registry.champion import champion
     from ci.release.operate import not_deployed
 
@@ -77,7 +88,7 @@ def score(
     servable = champion(repository, name)
     if servable is None:
         raise not_deployed(name)
-    return score_with(servable, source, target, repository.state_dir, shard)
+    return servable
 
 
 def score_with(
@@ -88,11 +99,13 @@ def score_with(
     shard: Shard = WHOLE,
     *,
     replace: bool = False,
+    shown: str = "",
 ) -> Scored:
     """The same with a given model; what is kept lies in the folder ``state``.
 
     A column of ``source`` that is named as a prediction is refused, or with ``replace`` left out:
-    a pipeline's table may hold the outcome under that name.
+    a pipeline's table may hold the outcome under that name. Reports and messages call the input
+    ``shown``, where it is the copy of something.
 
     Raises:
         MlopsError: as ``score``.
@@ -105,7 +118,12 @@ def score_with(
     place = root / _digest(str(target)) if whole else shard.folder(target)
     try:
         with held(place, target) as folder:
-            plan = _score(servable, Request(source, target, shard, replace), folder, state)
+            plan = _score(
+                servable,
+                Request(source, target, shard, replace, shown or str(source)),
+                folder,
+                state,
+            )
             parts = _sources(plan, [folder], shard.parts(plan.parts))
             if not whole:
                 return _shard_scored(plan, parts, place, begin)
@@ -160,7 +178,7 @@ def _score(servable: Servable, asked: Request, folder: Folder, state: Path) -> P
     try:
         before = source.stat() if source.is_file() else None
         file = _open(servable, source)
-        plan = make_plan(servable, file, asked.target, replace=asked.replace)
+        plan = make_plan(servable, file, asked.target, asked.shown, replace=asked.replace)
         folder.begin(plan)
         log = state / "logs" / f"score-{plan.model}.log"
         score_parts(servable, file, folder, plan, asked.shard.parts(plan.parts), log)

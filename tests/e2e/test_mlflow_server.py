@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,41 +21,12 @@ from ci.registry.store import client
 from ci.registry.versions import registered
 from ci.repository import Repository
 from tests.support.services import free_port
+from tests.support.storage import postgres
 
 MODEL = "sales"
 WHY = Why("a test", "alice")
 PATIENCE_SECONDS = 180
 DRIVER = "psycopg2-binary==2.9.13"
-
-
-class Postgres:
-    """A cluster of Debian's postgresql in a folder of its own, without TCP."""
-
-    def __init__(self, folder: Path) -> None:
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        assert found, "this test needs PostgreSQL: apt-get install postgresql"
-        self.folder, self._bin, self.driver = folder, found[-1], folder / "driver"
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(self.driver), DRIVER]
-        subprocess.run(pip, check=True)
-        # PostgreSQL refuses to run as root, and root's folders are closed to its user.
-        self._user = ["su", "postgres", "-s", "/bin/sh", "-c"] if os.getuid() == 0 else ["sh", "-c"]
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres")
-
-    def __enter__(self) -> str:
-        self._run(f"initdb -D {self.folder}/data -A trust -U mlflow")
-        settings = f"-k {self.folder} -c listen_addresses="
-        log = f"-l {self.folder}/log"
-        self._run(f"pg_ctl -D {self.folder}/data -o '{settings}' {log} -w start")
-        self._run(f"createdb -h {self.folder} -U mlflow mlflow")
-        return f"postgresql+psycopg2://mlflow@/mlflow?host={self.folder}"
-
-    def __exit__(self, *exception: object) -> None:
-        self._run(f"pg_ctl -D {self.folder}/data -m immediate stop")
-
-    def _run(self, command: str) -> None:
-        silent = subprocess.DEVNULL
-        subprocess.run([*self._user, f"{self._bin}/{command}"], check=True, stdout=silent)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
@@ -69,15 +39,15 @@ def server(
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
             yield
         return
-    folder = Path(f"/tmp/mlops-postgres-{os.getpid()}")
-    folder.mkdir(mode=0o700)
-    try:
-        postgres = Postgres(folder)
-        with postgres as backend, serving(backend, tmp_path, postgres.driver) as address:
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-            yield
-    finally:
-        shutil.rmtree(folder)
+    driver = tmp_path / "driver"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(driver), DRIVER]
+    subprocess.run(pip, check=True)
+    with (
+        postgres("mlflow") as found,
+        serving(found.address("postgresql+psycopg2"), tmp_path, driver) as address,
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        yield
 
 
 class serving:  # noqa: N801 (used as a verb)

@@ -10,13 +10,14 @@ import pytest
 
 from ci.clock.due import Decision, asked_for, due_models, watched_models
 from ci.clock.ledger import Entry, Ledger, add_entry, read_ledger
-from ci.clock.parcel import PARCEL, PREDICTIONS, Parcel, read_parcel
+from ci.clock.parcel import PARCEL, Parcel, read_parcel
 from ci.errors import MlopsError
 from ci.files import file_digest, write_json
 from ci.repository import Repository
 from ci.state.records import Release, put_in_production
 from tests.support.repositories import contract, new_repository, write_model
 
+PREDICTIONS = "predictions.csv.gz"
 BATCH = {"schedule": "17 5 * * 1", "input": "evaluation/analysis.csv"}  # Mondays
 MONITORING = {
     "timestamp": "day",
@@ -190,8 +191,20 @@ def parcel(tmp_path: Path) -> Path:
     folder = tmp_path / "batch-orders"
     folder.mkdir()
     (folder / PREDICTIONS).write_bytes(b"predictions")
-    digest = file_digest(folder / PREDICTIONS)
-    made = Parcel(model="orders", version=3, day=MONDAY, input="a" * 64, rows=1, digest=digest)
+    (folder / "report.html").write_text("A report")
+    last = {"key": "k", "model": "orders", "version": 3, "started": "2026-11-16", "seconds": 1}
+    made = Parcel.model_validate(
+        {
+            "model": "orders",
+            "version": 3,
+            "day": MONDAY,
+            "input": "a" * 64,
+            "rows": 1,
+            "kind": "csv.gz",
+            "files": {path.name: file_digest(path) for path in folder.iterdir()},
+            "last": {**last, "rows": 1, "written": 1, "bad": 0, "facts": {}},
+        }
+    )
     write_json(folder / PARCEL, made.model_dump(mode="json"))
     return folder
 
@@ -199,7 +212,10 @@ def parcel(tmp_path: Path) -> Path:
 def test_a_parcels_place_follows_from_what_it_is(parcel: Path) -> None:
     read = read_parcel(parcel, ["orders"])
     assert read.tag == "orders/batch-2026"
-    assert read.asset == f"orders-2026-11-16-v3-{'a' * 12}.csv.gz"
+    run = f"orders-2026-11-16-v3-{'a' * 12}"
+    assert read.asset(read.predictions) == f"{run}.csv.gz"
+    assert read.asset("predictions.quarantine.csv") == f"{run}.quarantine.csv"
+    assert read.asset("report.html") == f"{run}.report.html"
 
 
 def _other_content(folder: Path) -> None:
@@ -236,6 +252,8 @@ def _changed(**values: object):  # type: ignore[no-untyped-def]
         _changed(input="../../x"),
         _changed(rows=-1),
         _changed(more=1),
+        _changed(files={}),
+        _changed(files={PREDICTIONS: "0" * 64, "../x": "0" * 64}),
         lambda folder: (folder / PARCEL).write_text("[]"),
         lambda folder: (folder / PARCEL).unlink(),
     ],

@@ -21,6 +21,7 @@ Asked = Annotated[
     str, typer.Option("--model", metavar="MODEL", help="Only this one, due or not; empty: all.")
 ]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the artifacts were put.")]
+Day = Annotated[str, typer.Option(metavar="DATE", help="The day that it is for.")]
 NOTHING = "nothing"
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
     for command in (due, batch, watched, drift, watchdog):
         app.command()(command)
+    app.command("batch-input")(batch_input)
     app.command("publish-batch")(publish_batch)
     app.command("publish-drift")(publish_drift)
 
@@ -48,9 +50,20 @@ def due(model: Asked = "") -> None:
     _decided("Batch scoring", found)
 
 
+def batch_input(model: Model, day: Day) -> None:
+    """Copy a model's batch input here, where it lies in a folder, storage or a database."""
+    from ci.repository import Repository
+    from ci.score.inputs import copy_declared
+    from ci.score.score import in_production
+
+    repository = Repository.find()
+    copied = copy_declared(repository, in_production(repository, model).contract, day)
+    print(f"{model}: {copied or 'the input is in this repository; nothing to copy'}.")
+
+
 def batch(
     model: Model,
-    day: Annotated[str, typer.Option(metavar="DATE", help="The day that it is for.")],
+    day: Day,
     output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write; new.")],
 ) -> None:
     """Score a model's batch input once a version, input and day."""
@@ -87,12 +100,13 @@ def publish_batch(folder: Folder) -> None:
     parcels = _Each(_folders(folder), lambda parcel: publish(repository, github, parcel))
     for done in parcels.made:
         entry = done.entry
-        page = f"{github.context.server_url}/{github.context.repository}/releases/tag/{entry.tag}"
         words = "published" if done.new else "was published before"
+        page = f"{github.context.server_url}/{github.context.repository}/releases/tag/{entry.tag}"
+        shown = f"[{entry.asset}]({page})" if entry.tag else f"`{entry.asset}`"
         print(f"{done.model}: {entry.asset} {words}.")
         add_summary(
             f"**{done.model}**: {entry.rows:,} rows for {entry.day} by version {entry.version}, "
-            f"[{entry.asset}]({page}) {words}."
+            f"{shown} {words}."
         )
     parcels.complain()
 

@@ -1,0 +1,81 @@
+"""The one place that chooses a reader by where a table is: a copy of it, as one file here."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.errors import MlopsError
+from ci.storage import http, postgres, s3
+from ci.storage.folder import join_tables, tables_in
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ci.contract.source import Source
+
+STEM = "input"
+
+
+def shown(source: Source) -> str:
+    """How reports and messages call it."""
+    return str(source.folder or source.s3 or source.http or source.postgresql)
+
+
+def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = ()) -> Path:
+    """Copy what ``source`` names into the folder ``target``; the file appears there once whole.
+
+    Several tables become one Parquet file, in which the columns ``verbatim`` are as written.
+
+    Raises:
+        MlopsError: ``bad_source``, ``bad_table``, ``missing_driver``.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as name:
+            made = _fetch(source, root, Path(name), verbatim)
+            return made.replace(target / made.name)
+    except OSError as error:
+        raise MlopsError(
+            "bad_source",
+            f"{shown(source)} could not be copied to {target} ({error.strerror or error}); put "
+            "that right and run the same command again.",
+        ) from None
+
+
+def _fetch(source: Source, root: Path, work: Path, verbatim: Collection[str]) -> Path:
+    joined = work / f"{STEM}.parquet"
+    if source.postgresql is not None:
+        postgres.read_query(source.postgresql, str(source.query), joined)
+        return joined
+    if source.http is not None:
+        return _named(http.download(source.http, work), work)
+    if source.s3 is not None:
+        paths = s3.download(source.s3, work)
+    else:
+        paths = tables_in(root / str(source.folder))
+    marks = [_mark(path) for path in paths]
+    if len(paths) > 1:
+        join_tables(paths, joined, verbatim)
+        made = joined
+    else:
+        made = _named(paths[0], work)
+    for path, mark in zip(paths, marks, strict=True):
+        if path.exists() and _mark(path) != mark:
+            raise MlopsError("bad_source", f"{path} was changed while it was read; try again.")
+    return made
+
+
+def _named(path: Path, work: Path) -> Path:
+    """A copy under one name, since the name is part of what a run is known by."""
+    ending = "".join(part for part in path.suffixes[-2:] if part in (".csv", ".gz", ".parquet"))
+    made = work / f"{STEM}{ending}"
+    shutil.copyfile(path, made)
+    return made
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
