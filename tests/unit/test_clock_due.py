@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from ci.clock.due import Decision, asked_for, due_models, watched_models
+from ci.clock.last import keep_last, recall
 from ci.clock.ledger import Entry, Ledger, add_entry, read_ledger
 from ci.clock.parcel import PARCEL, Parcel, read_parcel
 from ci.errors import MlopsError
 from ci.files import file_digest, write_json
 from ci.repository import Repository
+from ci.score.outcome import remembered
 from ci.state.records import Release, put_in_production
 from tests.support.repositories import contract, new_repository, write_model
 
@@ -216,6 +218,19 @@ def test_a_parcels_place_follows_from_what_it_is(parcel: Path) -> None:
     assert read.asset(read.predictions) == f"{run}.csv.gz"
     assert read.asset("predictions.quarantine.csv") == f"{run}.quarantine.csv"
     assert read.asset("report.html") == f"{run}.report.html"
+
+
+def test_the_next_run_on_another_machine_knows_the_last(parcel: Path, tmp_path: Path) -> None:
+    last = read_parcel(parcel, ["orders"]).last
+    keep_last(tmp_path / "state", "orders", last)
+    fresh = Repository(tmp_path / "fresh")
+    recall(fresh, tmp_path / "state", "visits")
+    recall(fresh, tmp_path / "state", "orders")
+    (found,) = remembered(fresh.state_dir / "reports" / "orders")
+    assert (found.key, found.started, found.top) == ("k", "2026-11-16", [])
+    (tmp_path / "state" / "batch" / "orders.last.json").write_text('{"key": "other"}')
+    recall(fresh, tmp_path / "state", "orders")
+    assert list(remembered(fresh.state_dir / "reports" / "orders")) == [found]
 
 
 def _other_content(folder: Path) -> None:

@@ -61,10 +61,11 @@ def ledger(world: World) -> list[Document]:
     return found
 
 
-def assets(world: World) -> list[Document]:
-    """Files of predictions that are published."""
+def assets(world: World, ending: str = ".csv.gz") -> list[Document]:
+    """Files of predictions that are published, or those with another ``ending``."""
     wanted = {e["id"] for e in world.github.releases.values() if "/batch-" in e["tag_name"]}
-    return [each for each in world.github.assets.values() if each["release"] in wanted]
+    found = [each for each in world.github.assets.values() if each["release"] in wanted]
+    return [each for each in found if each["name"].endswith(ending)]
 
 
 def test_a_new_repository_has_nothing_to_score_or_to_watch(world: World) -> None:
@@ -90,6 +91,9 @@ def test_a_batch_twice_changes_nothing_the_second_time(released: World) -> None:
     lines = gzip.decompress(content).decode().splitlines()
     assert lines[0].replace('"', "").endswith(",units")
     assert len(lines) == 1 + ANALYSIS_ROWS
+    run = entry["asset"].removesuffix(".csv.gz")
+    for ending in (".html", ".xlsx"):
+        assert [each["name"] for each in assets(released, ending)] == [f"{run}.report{ending}"]
 
     state = released.github.git("rev-parse", "mlops-state")
     second = released.dispatch("batch.yml", {"model": MODEL})
