@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     )
     data.command()(add)
     data.command()(validate)
+    data.command()(refresh)
     data.command()(push)
     app.add_typer(data, name="data")
 
@@ -68,6 +69,16 @@ def validate(name: Dataset, json: Json = False) -> None:
     emit([asdict(violation) for violation in violations], text, json)
     if violations:
         raise typer.Exit(1)
+
+
+def refresh(name: Dataset, json: Json = False) -> None:
+    """Read new rows from where dataset.yaml says; clean, check, and make them the next version."""
+    from ci.dataset.refresh import refresh_dataset
+    from ci.repository import Repository
+
+    done = refresh_dataset(Repository.find(), name)
+    share = f"Commit data/{name}, and share the data: mlops data push {name}"
+    emit(done.as_json(), f"{done.words()}\n\n{share}" if done.new else done.words(), json)
 
 
 def push(name: Dataset, json: Json = False) -> None:

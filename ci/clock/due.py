@@ -15,6 +15,7 @@ from ci.state.records import released, versions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ci.contract.batch import Batch
     from ci.contract.model import ModelContract
     from ci.repository import Repository
 
@@ -27,6 +28,7 @@ class Decision:
     language: str
     day: date | None
     reason: str
+    shards: int = 1
 
 
 def due_models(repository: Repository, state: Path, now: datetime) -> list[Decision]:
@@ -39,7 +41,7 @@ def due_models(repository: Repository, state: Path, now: datetime) -> list[Decis
         try:
             contract = load_model_contract(repository, name)
             if contract.batch is not None:
-                found.append(_decide(contract, contract.batch.schedule, state, now))
+                found.append(_decide(contract, contract.batch, state, now))
         except MlopsError as error:
             found.append(Decision(name, "", None, error.message))
     return found
@@ -58,7 +60,8 @@ def asked_for(repository: Repository, state: Path, name: str, now: datetime) -> 
         )
     if released(state, name) is None:
         return Decision(name, contract.language, None, "never released, so that nothing can score")
-    return Decision(name, contract.language, now.astimezone(UTC).date(), "asked for")
+    day = now.astimezone(UTC).date()
+    return Decision(name, contract.language, day, "asked for", contract.batch.shards)
 
 
 def watched_models(repository: Repository, state: Path, name: str, now: datetime) -> list[Decision]:
@@ -92,19 +95,20 @@ def _watch(repository: Repository, state: Path, name: str, now: datetime) -> Dec
     return Decision(name, contract.language, now.astimezone(UTC).date(), "in production")
 
 
-def _decide(contract: ModelContract, schedule: str, state: Path, now: datetime) -> Decision:
+def _decide(contract: ModelContract, batch: Batch, state: Path, now: datetime) -> Decision:
     def no(reason: str) -> Decision:
         return Decision(contract.name, contract.language, None, reason)
 
     if released(state, contract.name) is None:
         return no("never released, so that nothing can score")
-    slot = Cron.parse(schedule).last(now)
+    slot = Cron.parse(batch.schedule).last(now)
     if slot is None:
-        return no(f"its schedule {schedule!r} never comes")
+        return no(f"its schedule {batch.schedule!r} never comes")
     first = datetime.fromisoformat(versions(state, contract.name)[0].released_at)
     if slot < first:
         return no("not due since its first release")
     done = [entry.day for entry in read_ledger(state, contract.name).entries]
     if done and max(done) >= slot.date():
         return no(f"scored for {max(done)} already")
-    return Decision(contract.name, contract.language, slot.date(), f"due since {slot:%F %H:%M} UTC")
+    due = f"due since {slot:%F %H:%M} UTC"
+    return Decision(contract.name, contract.language, slot.date(), due, batch.shards)

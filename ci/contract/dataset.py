@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ci.contract.base import Contract, Name, TablePath, Text, check_bounds
+from ci.contract.refresh import Refresh
 from ci.errors import MlopsError
 from ci.repository import NAME_LIMIT, NAME_PATTERN, Repository
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
@@ -101,6 +102,31 @@ class Dataset(Contract):
     """When it is to be deleted."""
     tables: Annotated[dict[TableName, Table], Field(min_length=1)]
     """Table name to its file and columns."""
+    refresh: Refresh | None = None
+    """Where new rows come from."""
+
+    @model_validator(mode="after")
+    def _refresh_fits(self) -> Self:
+        if self.refresh is not None:
+            name, table = self.refreshed_table(self.refresh)
+            cleaned = [*self.refresh.clean.units, *self.refresh.clean.outliers]
+            wrong = [each for each in cleaned if each not in table.columns]
+            if wrong:
+                raise ValueError(f"refresh cleans {wrong[0]}, which is no column of {name}")
+            if not table.file.endswith(".csv"):
+                raise ValueError(f"refresh writes .csv, and {name} is {table.file}")
+        return self
+
+    def refreshed_table(self, rules: Refresh) -> tuple[str, Table]:
+        """Name and rules of the table that is refreshed.
+
+        Raises:
+            ValueError: there is no such table, or several and none is named.
+        """
+        name = rules.table or (next(iter(self.tables)) if len(self.tables) == 1 else None)
+        if name is None or name not in self.tables:
+            raise ValueError(f"refresh.table names one of {', '.join(self.tables)}")
+        return name, self.tables[name]
 
     @model_validator(mode="after")
     def _pii_agrees(self) -> Self:

@@ -59,14 +59,14 @@ def add_dataset(repository: Repository, file: Path, name: str, owner: str) -> Ad
     target = repository.data_dir / name
     _refuse_existing(repository, target)
     source = open_table(file)
-    with _incoming(repository, name) as folder, step(f"Reading {file.name}"):
+    with incoming(repository, name) as folder, step(f"Reading {file.name}"):
         (folder / "tables").mkdir()
         csv_path = folder / "tables" / f"{name}.csv"
         profiles = _copy(source, csv_path)
         dataset = _contract(name, owner, file, profiles)
         _check_copy(dataset, folder, file)
         write_whole(folder / "dataset.yaml", contract_yaml(dataset))
-        _track(repository, folder, csv_path)
+        dvc_tracked(repository, folder, csv_path)
         _refuse_existing(repository, target)
         target.parent.mkdir(exist_ok=True)
         folder.rename(target)
@@ -85,7 +85,7 @@ def _refuse_existing(repository: Repository, target: Path) -> None:
 
 
 @contextmanager
-def _incoming(repository: Repository, name: str) -> Iterator[Path]:
+def incoming(repository: Repository, name: str) -> Iterator[Path]:
     """A folder outside data/ that is gone afterwards, unless it was renamed."""
     outer = repository.state_dir / "incoming" / name
     with only_one(repository, "data add", name):
@@ -133,7 +133,7 @@ def _check_copy(dataset: Dataset, folder: Path, file: Path) -> None:
         )
 
 
-def _track(repository: Repository, folder: Path, csv_path: Path) -> None:
+def dvc_tracked(repository: Repository, folder: Path, csv_path: Path) -> None:
     """Let DVC track the table into this repository's cache.
 
     DVC runs in a small repository of its own around the incoming folder, so that data/ never
@@ -168,4 +168,4 @@ def _dvc(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-__all__ = ["Added", "add_dataset"]
+__all__ = ["Added", "add_dataset", "dvc_tracked", "incoming"]

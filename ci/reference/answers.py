@@ -398,6 +398,28 @@ ANSWERS: dict[str, dict[str, str]] = {
         "notes": "what was decided about the file's way of writing, in sentences",
     },
     "data push": {"stored": "digests of the files that were not stored before"},
+    "data refresh": {
+        "name": "the dataset",
+        "table": "its table that was refreshed",
+        "source": "where the new rows were read",
+        "new": "whether it is a new version; if not, nothing was changed",
+        "rows_before": "rows of the version before",
+        "rows": "rows of the version now",
+        "cleaned.<what>": "how many rows or values were put right so",
+        "changes[].column": "the column",
+        **{
+            f"changes[].{version}.{key}": f"{what}, in the version {words}"
+            for version, words in (("before", "before"), ("after", "now"))
+            for key, what in (
+                ("missing", "share of missing values, 0 to 1"),
+                ("minimum", "least number or time, or null"),
+                ("maximum", "largest, or null"),
+            )
+        },
+        "changes[].drift": "Kolmogorov-Smirnov distance of numbers, largest change of a share of "
+        "texts; 0 to 1, or null",
+        "changes[].shifted": "whether drift is above 0.1",
+    },
     "data validate": {
         "[].dataset": "the dataset",
         "[].table": "the table",

@@ -105,6 +105,29 @@ def test_a_batch_twice_changes_nothing_the_second_time(released: World) -> None:
     assert released.github.git("rev-parse", "mlops-state") == state
 
 
+def test_shards_side_by_side_are_one_file(released: World, tmp_path: Path) -> None:
+    (whole,) = assets(released)
+    content = whole["file"].read_bytes()
+    del released.github.assets[whole["id"]]
+    edit_state(released, LEDGER, {"entries": []})
+    path = f"models/{MODEL}/model.yaml"
+    text = released.file(path)
+    rules = yaml.safe_load(text)
+    delivery = {"folder": str(tmp_path / "share")}
+    rules["batch"] |= {"shards": 2, "delivery": delivery}
+    released.commit({path: yaml.safe_dump(rules, sort_keys=False)})
+    run = released.dispatch("batch.yml", {"model": MODEL})
+    released.commit({path: text})
+    assert run.conclusion == "success", run.log
+    for job in (f"Score {MODEL} 1/2", f"Score {MODEL} 2/2", f"Merge the shards of {MODEL}"):
+        assert run.job(job).conclusion == "success"
+    (entry,) = ledger(released)
+    (merged,) = assets(released)
+    assert entry["rows"] == ANALYSIS_ROWS
+    assert merged["file"].read_bytes() == content
+    assert (tmp_path / "share" / entry["asset"]).read_bytes() == content
+
+
 def test_a_dropped_schedule_is_caught_up_once_for_its_day(released: World) -> None:
     version = json.loads(released.file(f"versions/{MODEL}/1.json", "mlops-state"))
     edit_state(

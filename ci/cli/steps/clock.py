@@ -22,6 +22,7 @@ Asked = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the artifacts were put.")]
 Day = Annotated[str, typer.Option(metavar="DATE", help="The day that it is for.")]
+New = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where to write; new.")]
 NOTHING = "nothing"
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     for command in (due, batch, watched, drift, watchdog):
         app.command()(command)
     app.command("batch-input")(batch_input)
+    app.command("merge-batch")(merge_batch)
     app.command("publish-batch")(publish_batch)
     app.command("publish-drift")(publish_drift)
 
@@ -64,28 +66,51 @@ def batch_input(model: Model, day: Day) -> None:
 def batch(
     model: Model,
     day: Day,
-    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write; new.")],
+    output: New,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only this share, for `mlops ci merge-batch`.")
+    ] = "1/1",
 ) -> None:
     """Score a model's batch input once a version, input and day."""
     from ci.clock.batch import run_batch
+    from ci.clock.ledger import Entry
     from ci.clock.parcel import Parcel
     from ci.github.workflow import add_summary, inert, set_output
     from ci.repository import Repository
+    from ci.score import Shard
     from ci.state.local import state_folder
 
     repository = Repository.find()
-    wanted = date.fromisoformat(day)
+    wanted, share = date.fromisoformat(day), Shard.parse(shard)
     with inert():
-        done = run_batch(repository, state_folder(repository), model, wanted, output)
-    new = isinstance(done, Parcel)
-    words = (
-        f"{done.rows:,} rows scored by version {done.version} for {day}"
-        if new
-        else f"unchanged: version {done.version} scored this input for {day} before ({done.asset})"
-    )
+        done = run_batch(repository, state_folder(repository), model, wanted, output, share)
+    if isinstance(done, Entry):
+        words = (
+            f"unchanged: version {done.version} scored this input for {day} before ({done.asset})"
+        )
+    elif isinstance(done, Parcel):
+        words = f"{done.rows:,} rows scored by version {done.version} for {day}"
+    else:
+        words = f"shard {shard} scored by version {done.version} for {day}"
     print(f"{model}: {words}.")
     add_summary(f"**{model}**: {words}.")
-    set_output("scored", "true" if new else "false")
+    set_output("scored", "false" if isinstance(done, Entry) else "true")
+
+
+def merge_batch(model: Model, shards: Folder, output: New) -> None:
+    """Make one parcel of what the jobs that scored the shards of a model handed over."""
+    from ci.clock.batch import merge_batch as merge
+    from ci.github.workflow import add_summary, set_output
+    from ci.repository import Repository
+    from ci.state.local import fetch, state_folder
+
+    repository = Repository.find()
+    fetch(repository)
+    done = merge(repository, state_folder(repository), model, shards, output)
+    words = f"{done.rows:,} rows in all" if done else "unchanged: nothing to merge"
+    print(f"{model}: {words}.")
+    add_summary(f"**{model}**: {words}.")
+    set_output("merged", "true" if done else "false")
 
 
 def publish_batch(folder: Folder) -> None:
@@ -212,18 +237,40 @@ def _decided(title: str, found: Sequence[Decision]) -> None:
     from ci.github.workflow import add_summary, set_output
     from ci.report.markdown import plain, table
 
-    jobs = [
-        {"model": each.model, "language": each.language, "day": each.day.isoformat()}
-        for each in found
-        if each.day is not None
-    ]
+    now = [each for each in found if each.day is not None]
+    jobs = [job for each in now for job in _jobs(each)]
     set_output("matrix", json.dumps({"include": jobs}))
     set_output("count", str(len(jobs)))
+    sharded = [{"model": each.model} for each in now if each.shards > 1]
+    set_output("sharded", json.dumps({"include": sharded}))
+    set_output("merges", str(len(sharded)))
     for each in found:
         print(f"{each.model}: {'now' if each.day else NOTHING}: {each.reason}.")
     rows = [[each.model, "yes" if each.day else "no", plain(each.reason)] for each in found]
     shown = table(["model", "now", "why"], rows) if rows else "No model asks for it."
     add_summary(f"### {title}\n\n{shown}")
+
+
+def _jobs(decision: Decision) -> list[dict[str, str]]:
+    """A job for each shard; their artifacts are not mistaken for those of another model."""
+    model, of = decision.model, decision.shards
+    assert decision.day is not None  # noqa: S101 (the caller's own choice)
+    common = {
+        "model": model,
+        "language": decision.language,
+        "day": decision.day.isoformat(),
+    }
+    if of == 1:
+        return [{**common, "name": model, "shard": "1/1", "artifact": f"batch-{model}"}]
+    return [
+        {
+            **common,
+            "name": f"{model} {number}/{of}",
+            "shard": f"{number}/{of}",
+            "artifact": f"shard-{number}--{model}",
+        }
+        for number in range(1, of + 1)
+    ]
 
 
 def _folders(folder: Path) -> list[Path]:

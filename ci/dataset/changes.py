@@ -1,0 +1,130 @@
+"""What is different between two versions of a table: rows, ranges, missing values, drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci.dataset.tabular import open_table
+from ci.dataset.values import as_type
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ci.contract.dataset import DatasetColumn, Table
+
+PIECE_ROWS = 100_000
+# Drift is measured on rows at equal distances, so that memory does not grow with the table.
+SAMPLE_ROWS = 50_000
+SHIFTED = 0.1
+NUMBERS = ("integer", "number")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A column of a version; ``minimum`` and ``maximum`` are of numbers and timestamps."""
+
+    missing: float
+    minimum: float | str | None
+    maximum: float | str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A column in both versions.
+
+    ``drift`` is the Kolmogorov-Smirnov distance of numbers, and the largest change of a value's
+    share for texts; both are 0 to 1, and None for timestamps or without values. Personal data has
+    no ``minimum`` and ``maximum`` here.
+    """
+
+    column: str
+    before: Summary
+    after: Summary
+    drift: float | None
+    shifted: bool
+
+
+def compare(table: Table, before: Path, after: Path) -> tuple[int, int, list[Change]]:
+    """Rows before and after, and each column of the contract in both files."""
+    old, new = _Version(table, before), _Version(table, after)
+    changes = []
+    for name, rules in table.columns.items():
+        drift = _drift(rules, old.sample[name], new.sample[name])
+        shifted = drift is not None and drift > SHIFTED
+        changes.append(Change(name, old.summary(name), new.summary(name), drift, shifted))
+    return old.rows, new.rows, changes
+
+
+class _Version:
+    def __init__(self, table: Table, path: Path) -> None:
+        self._rules = table.columns
+        file = open_table(path, [n for n, c in table.columns.items() if c.type == "string"])
+        self.rows = file.rows
+        step = max(1, -(-file.rows // SAMPLE_ROWS))
+        self._missing = dict.fromkeys(table.columns, 0)
+        self._ranges: dict[str, list[Any]] = {name: [] for name in table.columns}
+        self.sample: dict[str, list[Any]] = {name: [] for name in table.columns}
+        start = 0
+        for piece in file.tables(PIECE_ROWS):
+            for name, rules in table.columns.items():
+                values, _ = as_type(piece.column(name).combine_chunks(), rules.type)
+                self._add(name, rules, values, slice(-start % step, None, step))
+            start += piece.num_rows
+
+    def _add(self, name: str, rules: DatasetColumn, values: pa.Array, rows: slice) -> None:
+        import pyarrow.compute as pc
+
+        self._missing[name] += values.null_count
+        self.sample[name] += values[rows].drop_null().to_pylist()
+        if (rules.type in NUMBERS or rules.type == "timestamp") and not rules.pii:
+            least, most = pc.min_max(values).as_py().values()
+            self._ranges[name] += [each for each in (least, most) if each is not None]
+
+    def summary(self, name: str) -> Summary:
+        ends = self._ranges[name]
+        plain = float if self._rules[name].type in NUMBERS else str
+        least, most = (plain(min(ends)), plain(max(ends))) if ends else (None, None)
+        return Summary(self._missing[name] / self.rows, least, most)
+
+
+def _drift(rules: DatasetColumn, before: list[Any], after: list[Any]) -> float | None:
+    if not before or not after or rules.type == "timestamp":
+        return None
+    if rules.type in NUMBERS:
+        from scipy.stats import ks_2samp
+
+        return float(ks_2samp(before, after, method="asymp").statistic)
+    import pandas as pd
+
+    shares = [pd.Series(each).value_counts(normalize=True) for each in (before, after)]
+    return float(shares[0].sub(shares[1], fill_value=0.0).abs().max())
+
+
+def in_words(changes: list[Change]) -> list[str]:
+    """A line for each column that is another than before, as Markdown; most drift first."""
+    lines = []
+    for change in sorted(changes, key=lambda each: -(each.drift or 0.0)):
+        said = _said(change)
+        if said:
+            lines.append(f"- `{change.column}`: {'; '.join(said)}")
+    return lines
+
+
+def _said(change: Change) -> list[str]:
+    old, new = change.before, change.after
+    said = []
+    if change.shifted:
+        said.append(f"**its values shifted** (drift {change.drift:.2f} of 1)")
+    if (old.minimum, old.maximum) != (new.minimum, new.maximum):
+        said.append(f"range {_range(old)}, now {_range(new)}")
+    if old.missing != new.missing:
+        said.append(f"missing {old.missing:.2%}, now {new.missing:.2%}")
+    return said
+
+
+def _range(summary: Summary) -> str:
+    ends = (summary.minimum, summary.maximum)
+    return " to ".join(f"{each:.6g}" if isinstance(each, float) else str(each) for each in ends)

@@ -1,0 +1,110 @@
+"""Units, outliers and duplicates, put right as `dataset.yaml` declares, and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ci.dataset.values import as_type
+from ci.errors import MlopsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ci.contract.dataset import Table
+    from ci.contract.refresh import Cleaning, Outlier
+
+# 1999 cents are 19.99 dollars, and not 19.990000000000002.
+DIGITS = 9
+
+
+@dataclass
+class Cleaner:
+    """Cleans a table piece by piece; ``counts`` are rows or values, by what was done to them."""
+
+    table: Table
+    rules: Cleaning
+    counts: dict[str, int] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
+
+    def clean(self, piece: pa.Table) -> pa.Table:
+        """``piece`` with everything put right.
+
+        Raises:
+            MlopsError: ``bad_data`` where a column to convert holds no numbers.
+        """
+        for name, factor in self.rules.units.items():
+            piece = self._convert(piece, name, factor)
+        for name, outlier in self.rules.outliers.items():
+            piece = self._without(piece, name, outlier)
+        return self.new_rows(piece)
+
+    def new_rows(self, piece: pa.Table) -> pa.Table:
+        """``piece`` without the rows that came before, where they are to be dropped."""
+        import numpy as np
+        import pandas as pd
+        import pyarrow as pa
+
+        if self.rules.duplicates == "refuse" or not piece.num_rows:
+            return piece
+        columns = self.table.key or piece.column_names
+        texts = pd.DataFrame(
+            {each: piece.column(each).cast(pa.string()).to_pandas() for each in columns}
+        )
+        hashes = pd.util.hash_pandas_object(texts, index=False).to_numpy()
+        first = ~pd.Series(hashes).duplicated().to_numpy()
+        first &= ~np.isin(hashes, np.fromiter(self._seen, np.uint64, len(self._seen)))
+        self._seen.update(hashes[first].tolist())
+        self._count("duplicate rows dropped", int((~first).sum()))
+        return piece.filter(pa.array(first))
+
+    def _convert(self, piece: pa.Table, name: str, factor: float) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values = pc.round(pc.multiply(self._numbers(piece, name), factor), DIGITS)
+        self._count(f"values of {name} times {factor:.15g}", piece.num_rows - values.null_count)
+        whole = self.table.columns[name].type == "integer"
+        if whole and pc.all(pc.equal(values, pc.floor(values))).as_py() is not False:
+            values = values.cast(pa.int64())
+        return _put(piece, name, values)
+
+    def _without(self, piece: pa.Table, name: str, rule: Outlier) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values = self._numbers(piece, name)
+        wrong = pa.array([False] * len(values))
+        if rule.minimum is not None:
+            wrong = pc.or_(wrong, pc.fill_null(pc.less(values, rule.minimum), False))
+        if rule.maximum is not None:
+            wrong = pc.or_(wrong, pc.fill_null(pc.greater(values, rule.maximum), False))
+        found = pc.sum(wrong).as_py() or 0
+        if rule.action == "drop":
+            self._count(f"rows dropped, {name} out of range", found)
+            return piece.filter(pc.invert(wrong))
+        self._count(f"values of {name} taken out, out of range", found)
+        column = piece.column(name).combine_chunks()
+        return _put(piece, name, pc.if_else(wrong, pa.scalar(None, column.type), column))
+
+    def _numbers(self, piece: pa.Table, name: str) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if name not in piece.column_names:
+            raise MlopsError("bad_data", f"The new rows have no column {name}; correct the source.")
+        values, bad = as_type(piece.column(name).combine_chunks(), "number")
+        if bad is not None and pc.any(bad).as_py():
+            wrong = piece.column(name).filter(bad)[0].as_py()
+            raise MlopsError(
+                "bad_data", f"{name} must be a number, found {wrong!r}; correct the source."
+            )
+        return values.cast(pa.float64())
+
+    def _count(self, what: str, number: int) -> None:
+        if number:
+            self.counts[what] = self.counts.get(what, 0) + number
+
+
+def _put(piece: pa.Table, name: str, values: Any) -> pa.Table:
+    return piece.set_column(piece.column_names.index(name), name, values)

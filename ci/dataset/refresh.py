@@ -1,0 +1,144 @@
+"""`mlops data refresh`: new rows from where the dataset says become its next version, whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ci.clock.inputs import ensure_dataset
+from ci.console import step
+from ci.contract.dataset import dataset_dir, load_dataset
+from ci.dataset.add import dvc_tracked, incoming
+from ci.dataset.changes import Change, compare, in_words
+from ci.dataset.cleaning import Cleaner
+from ci.dataset.tabular import open_table
+from ci.dataset.validate import validate
+from ci.dataset.writing import write_csv
+from ci.errors import MlopsError
+from ci.files import file_digest
+from ci.storage.fetch import fetch, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ci.contract.dataset import Dataset, Table
+    from ci.contract.refresh import Refresh
+    from ci.repository import Repository
+
+PIECE_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What became of a dataset; with ``new`` false the source holds what is here already."""
+
+    name: str
+    table: str
+    source: str
+    new: bool
+    rows_before: int
+    rows: int
+    cleaned: dict[str, int]
+    changes: list[Change]
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of the command."""
+        return asdict(self)
+
+    def words(self) -> str:
+        """What changed, as Markdown for the reviewer of a pull request."""
+        if not self.new:
+            return f"data/{self.name}: {self.source} holds what is here already."
+        lines = [
+            f"`{self.table}` of `data/{self.name}`, read from {self.source}: {self.rows:,} rows, "
+            f"{self.rows - self.rows_before:+,} since the version before.",
+            "",
+            *(f"- {what}: {number:,}" for what, number in self.cleaned.items()),
+            *(in_words(self.changes) or ["- No range, share of missing values or value shifted."]),
+        ]
+        return "\n".join(lines)
+
+
+def refresh_dataset(repository: Repository, name: str) -> Refreshed:
+    """Read the declared source, clean it, hold it against the contract, and make it the version.
+
+    Whatever is refused leaves the dataset as it was.
+
+    Raises:
+        MlopsError: ``no_refresh``, ``bad_source``, ``bad_table``, ``bad_data``, ``dvc_failed``.
+    """
+    dataset = load_dataset(repository, name)
+    rules, called, table = _declared(repository, dataset)
+    current = ensure_dataset(repository, name, called)
+    source = shown(rules.source)
+    with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
+        fetched = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
+        made = folder / table.file
+        made.parent.mkdir(parents=True, exist_ok=True)
+        cleaner = Cleaner(table, rules.clean)
+        old = current if rules.mode == "append" else None
+        for _ in write_csv(_pieces(table, cleaner, old, fetched), made):
+            pass
+        _require_valid(dataset, called, table, folder)
+        before, rows, changes = compare(table, current, made)
+        new = file_digest(made) != file_digest(current)
+        if new:
+            dvc_tracked(repository, folder, made)
+            for path in (made, made.with_name(f"{made.name}.dvc")):
+                path.replace(current.with_name(path.name))
+    return Refreshed(name, called, source, new, before, rows, cleaner.counts, changes)
+
+
+def _declared(repository: Repository, dataset: Dataset) -> tuple[Refresh, str, Table]:
+    where = f"data/{dataset.name}/dataset.yaml"
+    rules = dataset.refresh
+    if rules is None:
+        raise MlopsError("no_refresh", f"{where} has no key refresh; say there where rows are.")
+    if (dataset_dir(repository, dataset.name) / "dvc.yaml").is_file():
+        raise MlopsError(
+            "no_refresh",
+            f"data/{dataset.name}/dvc.yaml makes its tables: let its stage read the source, and "
+            "leave refresh out.",
+        )
+    return rules, *dataset.refreshed_table(rules)
+
+
+def _texts(table: Table) -> list[str]:
+    return [name for name, rules in table.columns.items() if rules.type == "string"]
+
+
+def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: Path) -> Iterator[pa.Table]:
+    """The rows of the next version, in the order of the contract's columns."""
+    if old is not None:
+        for piece in open_table(old, _texts(table)).tables(PIECE_ROWS):
+            yield _in_order(cleaner.new_rows(piece), table)
+    for piece in open_table(new, _texts(table)).tables(PIECE_ROWS):
+        yield _in_order(cleaner.clean(piece), table)
+
+
+def _in_order(piece: pa.Table, table: Table) -> pa.Table:
+    """Columns in the contract's order, as text; what is missing or unknown is left to be seen."""
+    import pyarrow as pa
+
+    known = [name for name in table.columns if name in piece.column_names]
+    others = [name for name in piece.column_names if name not in table.columns]
+    ordered = piece.select([*known, *others])
+    return pa.table({name: ordered.column(name).cast(pa.string()) for name in ordered.column_names})
+
+
+def _require_valid(dataset: Dataset, called: str, table: Table, folder: Path) -> None:
+    alone = dataset.model_copy(update={"tables": {called: table}})
+    violations = validate(alone, folder)
+    if violations:
+        more = f" (and {len(violations) - 1} more)" if violations[1:] else ""
+        raise MlopsError(
+            "bad_data",
+            f"The new rows were refused: {violations[0].sentence()}{more} Nothing was changed; "
+            f"correct the source, or data/{dataset.name}/dataset.yaml where the rows are right.",
+        )
+
+
+__all__ = ["Refreshed", "refresh_dataset"]

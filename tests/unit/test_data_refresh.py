@@ -1,0 +1,160 @@
+"""`mlops data refresh`: declared rows become the next version, or nothing changes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from ci.cli.run import run
+from ci.repository import Repository
+from tests.support.repositories import commit_all, new_repository
+
+ROWS = pd.DataFrame(
+    {
+        "receipt": [f"r{number:03}" for number in range(200)],
+        "shop": ["north", "south"] * 100,
+        "amount": [number % 40 + 0.5 for number in range(200)],
+    }
+)
+Refresh = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A dataset `sales` whose new rows come from the folder `share`."""
+    found = new_repository(tmp_path / "repository")
+    monkeypatch.chdir(found.root)
+    ROWS.to_csv(tmp_path / "sales.csv", index=False)
+    assert run(["data", "add", str(tmp_path / "sales.csv"), "--name", "sales"]) == 0
+    contract = found.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    columns = rules["tables"]["sales"]["columns"]
+    rules["tables"]["sales"]["key"] = ["receipt"]
+    columns["amount"] = {"type": "number", "minimum": 0, "maximum": 100, "missing": 0.1}
+    columns["receipt"] = {"type": "string"}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    (tmp_path / "share").mkdir()
+    commit_all(found.root)
+    return found
+
+
+@pytest.fixture
+def refresh(repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refresh:
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+
+    def call(**rules: Any) -> dict[str, Any]:
+        text = yaml.safe_load(contract.read_text())
+        text["refresh"] = {"source": {"folder": str(tmp_path / "share")}, **rules}
+        contract.write_text(yaml.safe_dump(text, sort_keys=False))
+        capsys.readouterr()
+        run(["data", "refresh", "sales", "--json"])
+        return dict(json.loads(capsys.readouterr().out))
+
+    return call
+
+
+def tracked(repository: Repository) -> dict[str, bytes]:
+    folder = repository.data_dir / "sales" / "tables"
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def put(tmp_path: Path, table: pd.DataFrame, name: str = "week.csv") -> None:
+    table.to_csv(tmp_path / "share" / name, index=False)
+
+
+def test_new_rows_are_cleaned_as_declared_and_become_a_version(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    new = pd.DataFrame(
+        {
+            "shop": ["north", "north", "south", "south"],
+            "amount": [1999, 250, 999_900, 100],  # cents; one is a slip
+            "receipt": ["r198", "n1", "n2", "n1"],
+        }
+    )
+    put(tmp_path, new)
+    clean = {
+        "units": {"amount": 0.01},
+        "outliers": {"amount": {"maximum": 100}},
+        "duplicates": "drop",
+    }
+    done = refresh(mode="append", clean=clean)
+    assert "error" not in done, done
+    assert (done["new"], done["rows_before"], done["rows"]) == (True, 200, 202)
+    assert done["cleaned"] == {
+        "values of amount times 0.01": 4,
+        "values of amount taken out, out of range": 1,
+        "duplicate rows dropped": 2,
+    }
+    table = pd.read_csv(repository.data_dir / "sales" / "tables" / "sales.csv")
+    assert table.iloc[:200].equals(ROWS)
+    assert table["receipt"].tolist()[200:] == ["n1", "n2"]
+    assert table["amount"].tolist()[200] == 2.5
+    assert pd.isna(table["amount"].tolist()[201])
+    (amount,) = (each for each in done["changes"] if each["column"] == "amount")
+    assert amount["after"]["missing"] == pytest.approx(1 / 202)
+    status = [sys.executable, "-m", "dvc", "status", "-q"]
+    assert subprocess.run(status, cwd=repository.root, check=False).returncode == 0
+
+    version = tracked(repository)
+    again = refresh(mode="append", clean=clean)
+    assert (again["new"], again["rows"]) == (False, 202)
+    assert tracked(repository) == version
+
+
+def test_a_shift_a_range_and_missing_values_are_said(
+    refresh: Refresh, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ROWS.assign(amount=ROWS["amount"] + 20, shop="south")
+    other.loc[:9, "amount"] = None
+    put(tmp_path, other)
+    done = refresh()
+    drift = {each["column"]: each["drift"] for each in done["changes"]}
+    shifted = {each["column"] for each in done["changes"] if each["shifted"]}
+    assert shifted == {"amount", "shop"}
+    assert drift["shop"] == pytest.approx(0.5)
+    assert drift["receipt"] == 0
+    put(tmp_path, ROWS)
+    capsys.readouterr()
+    assert run(["data", "refresh", "sales"]) == 0
+    said = capsys.readouterr().out
+    assert "200 rows, +0 since the version before" in said
+    assert "range 20.5 to 59.5, now 0.5 to 39.5; missing 5.00%, now 0.00%" in said
+
+
+@pytest.mark.parametrize(
+    ("table", "rules", "says"),
+    [
+        (ROWS.assign(amount=-1.0), {}, "amount"),
+        (pd.concat([ROWS, ROWS]), {}, "receipt"),
+        (ROWS.drop(columns="shop"), {}, "the column is missing"),
+        (ROWS.assign(more=1), {}, "the column is not in the contract"),
+        (ROWS.assign(amount="much"), {"clean": {"units": {"amount": 2}}}, "found 'much'"),
+        (ROWS.iloc[:0], {}, "it has a header and no rows"),
+        (ROWS, {"clean": {"units": {"amuont": 2}}}, "amuont, which is no column of sales"),
+        (ROWS, {"source": {"folder": "nowhere"}}, "can't be read"),
+        (ROWS, {"source": {"postgresql": "postgresql://a:b@h/d", "query": "q"}}, "password"),
+    ],
+)
+def test_what_is_refused_changes_nothing(
+    refresh: Refresh,
+    repository: Repository,
+    tmp_path: Path,
+    table: pd.DataFrame,
+    rules: dict[str, Any],
+    says: str,
+) -> None:
+    put(tmp_path, table)
+    before = tracked(repository)
+    answer = refresh(**rules)
+    assert says in answer["error"]["message"]
+    assert tracked(repository) == before
+    assert not list((repository.state_dir / "incoming").glob("*"))
