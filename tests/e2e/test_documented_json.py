@@ -134,6 +134,12 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     sales = next((repository.data_dir / "sales" / "tables").glob("*.csv"))
     sales.chmod(0o644)
     sales.write_text(sales.read_text().replace("north", "west", 1))
+    contract = repository.data_dir / "more" / "dataset.yaml"
+    (tmp_path / "share").mkdir()
+    (tmp_path / "more.csv").rename(tmp_path / "share" / "more.csv")
+    source = f"refresh: {{source: {{folder: {tmp_path / 'share'}}}, mode: append}}\n"
+    contract.write_text(f"{contract.read_text()}{source}")
+    hold("data refresh", "more")
     hold("data validate", "sales", code=1)
     contract.write_text(contract.read_text().replace("task: regression", "task: guessing"))
     hold("check", code=1)

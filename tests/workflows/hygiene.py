@@ -60,7 +60,12 @@ CHECKOUT = {"contents": READ}
 COMMENTS = {"actions": READ, "contents": READ, "pull-requests": WRITE, "statuses": WRITE}
 # All that each job's token may; a job that is not here may not be.
 PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
-    "batch.yml": {"due": CHECKOUT, "score": CHECKOUT, "publish": {"contents": WRITE}},
+    "batch.yml": {
+        "due": CHECKOUT,
+        "score": CHECKOUT,
+        "merge": CHECKOUT,
+        "publish": {"contents": WRITE},
+    },
     "deploy.yml": {
         "plan": CHECKOUT,
         "stage": {"actions": READ, "contents": READ, "pull-requests": READ},
