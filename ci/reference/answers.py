@@ -63,7 +63,7 @@ SCORED = {
     "quarantine": "path of the rows set aside, or null",
     "report": "path of the page; null for a shard",
     "spreadsheet": "path of the same as .xlsx; null for a shard",
-    "delivered[]": "a place that the predictions were brought to, beside the output",
+    "delivered": "places that the predictions were brought to, beside the output",
 }
 
 ANSWERS: dict[str, dict[str, str]] = {

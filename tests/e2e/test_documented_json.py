@@ -64,6 +64,18 @@ def _call(url: str) -> None:
     assert answer.status_code == 200
 
 
+def _hold_new_data(data: Path, tmp_path: Path, hold: Callable[..., Any]) -> None:
+    (tmp_path / "more.csv").write_text("a;b\n1,5;x\n2,5;y\n")
+    hold("data add", tmp_path / "more.csv", "--name", "more")
+    rules = data / "more" / "dataset.yaml"
+    (tmp_path / "share").mkdir()
+    (tmp_path / "more.csv").rename(tmp_path / "share" / "more.csv")
+    clean = "clean: {units: {a: 2}}, mode: replace"
+    source = f"source: {{folder: {tmp_path / 'share'}}}"
+    rules.write_text(f"{rules.read_text()}refresh: {{{source}, {clean}}}\n")
+    hold("data refresh", "more")
+
+
 def _hold_keys(hold: Callable[..., Any]) -> None:
     hold("observe")
     made = hold("keys make", "platform")
@@ -129,17 +141,10 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("start", name)
     hold("new", "another", "--language", "python", "--dataset", "sales", "--target", "units")
     hold("codeowners")
-    (tmp_path / "more.csv").write_text("a;b\n1,5;x\n2,5;y\n")
-    hold("data add", tmp_path / "more.csv", "--name", "more")
+    _hold_new_data(repository.data_dir, tmp_path, hold)
     sales = next((repository.data_dir / "sales" / "tables").glob("*.csv"))
     sales.chmod(0o644)
     sales.write_text(sales.read_text().replace("north", "west", 1))
-    contract = repository.data_dir / "more" / "dataset.yaml"
-    (tmp_path / "share").mkdir()
-    (tmp_path / "more.csv").rename(tmp_path / "share" / "more.csv")
-    source = f"refresh: {{source: {{folder: {tmp_path / 'share'}}}, mode: append}}\n"
-    contract.write_text(f"{contract.read_text()}{source}")
-    hold("data refresh", "more")
     hold("data validate", "sales", code=1)
     contract.write_text(contract.read_text().replace("task: regression", "task: guessing"))
     hold("check", code=1)
