@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import subprocess
 
 from ci.errors import MlopsError
 
@@ -22,3 +24,13 @@ def require(language: str) -> None:
             "missing_toolchain",
             f"{LABELS[language]} is not installed ({program} is not on the PATH); type: make setup",
         )
+
+
+def toolchain(language: str) -> str:
+    """The language of this machine with its version, as the program itself says it."""
+    program = PROGRAMS.get(language)
+    if program is None:
+        return f"Python {platform.python_version()}"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0].strip()[:200] if lines else LABELS[language]

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands to ``app``."""
     app.command()(history)
     app.command()(value)
+    app.command()(reproduce)
     room = typer.Typer(help="Verify the events.", no_args_is_help=True)
     room.command("verify")(verify)
     room.command("begin-again")(begin_again)
@@ -60,6 +61,22 @@ def value(json: Json = False) -> None:
 
     found = count(Repository.find())
     emit(asdict(found), in_words(found), json)
+
+
+def reproduce(
+    model: Model,
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Its number, such as 3.")],
+    json: Json = False,
+) -> None:
+    """Build a version again from its commit and data; exit 1 if it predicts something else."""
+    from ci.repository import Repository
+    from ci.reproduce import reproduce as build_again
+    from ci.reproduce.reproduce import in_words
+
+    found = build_again(Repository.find(), model, version)
+    emit(asdict(found), in_words(found), json)
+    if found.same_predictions is False:
+        raise typer.Exit(1)
 
 
 def verify(json: Json = False) -> None:

@@ -59,6 +59,7 @@ class Trained(Contract):
     params: dict[str, JsonValue]
     data: Digests
     inputs: Digests
+    toolchain: Line | None = None
 
     def candidate(self) -> Candidate:
         """The same as the pipeline's own record."""

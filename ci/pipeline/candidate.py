@@ -24,7 +24,8 @@ class Candidate:
     """What a finished run recorded.
 
     ``outputs`` maps each file that later steps read (relative to the model's folder; the
-    artifact as one tree) to its SHA-256; ``data`` maps each dataset file to DVC's digest.
+    artifact as one tree) to its SHA-256; ``data`` maps each dataset file to DVC's digest;
+    ``toolchain`` is the language that trained, with its version.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Candidate:
     params: dict[str, Any]
     data: dict[str, str]
     inputs: dict[str, str]
+    toolchain: str | None = None
 
 
 def candidate_dir(repository: Repository, name: str) -> Path:

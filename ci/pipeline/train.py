@@ -23,7 +23,7 @@ from ci.pipeline.candidate import (
     write_candidate,
 )
 from ci.pipeline.dvc import reproduce
-from ci.toolchain import require
+from ci.toolchain import require, toolchain
 
 if TYPE_CHECKING:
     from ci.contract.model import ModelContract
@@ -98,6 +98,7 @@ def _run(repository: Repository, contract: ModelContract) -> Candidate:
         params=read_yaml_quickly(folder / "params.yaml"),
         data={path: digest for path, digest in determinants.items() if path.startswith("data/")},
         inputs=_input_stats(repository, name),
+        toolchain=toolchain(contract.language),
     )
     return _record(repository, draft, determinants)
 

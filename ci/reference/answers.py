@@ -316,6 +316,22 @@ ANSWERS: dict[str, dict[str, str]] = {
         "kept": "path of the events that were set aside, or null",
         "models": "models that the new events begin with",
     },
+    "reproduce": {
+        "model": "the model",
+        "version": "its version",
+        "commit": "the commit that it was built from",
+        "same_predictions": "whether it predicts the same, to 1e-9; null: nothing to compare with",
+        "same_artifact": "whether all files of the artifact are the same; null: not compared",
+        "same_bento": "whether the Bento has the same digest",
+        "rows": "rows whose predictions were compared",
+        "compared_with": "what they were compared with",
+        "differences": "what is not as it was",
+        "differences[].what": (
+            "`code`, `data`, `lock`, `toolchain`, `artifact`, `Bento` or `prediction`"
+        ),
+        "differences[].where": "the file, the language or the output column",
+        "differences[].detail": "how it differs",
+    },
     "audit make-key": {
         "name": "what `policies/trust.yaml` calls it",
         "public": "the public key, for that file",

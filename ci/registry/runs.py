@@ -63,7 +63,8 @@ def _tags(candidate: Candidate, determinants: dict[str, str]) -> dict[str, str]:
     tags = {f"digest.{path}": digest for path, digest in determinants.items()}
     outputs = {f"output.{path}": digest for path, digest in candidate.outputs.items()}
     commit = {"git_commit": candidate.git_commit} if candidate.git_commit else {}
-    return {**tags, **outputs, **commit, "fingerprint": candidate.fingerprint}
+    language = {"toolchain": candidate.toolchain} if candidate.toolchain else {}
+    return {**tags, **outputs, **commit, **language, "fingerprint": candidate.fingerprint}
 
 
 def _flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:

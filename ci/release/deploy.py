@@ -20,6 +20,7 @@ from ci.registry.change import NO_REASON, Why, finish, promote, register, stage,
 from ci.registry.versions import PRODUCTION, by_alias
 from ci.release.judged import RefusedError, measured, verdict_line, waivers
 from ci.release.tell import told
+from ci.reproduce.sample import keep_sample, sample_path
 from ci.targets import front, local
 from ci.targets.trial import shadowed
 from ci.toolchain import require
@@ -97,6 +98,9 @@ def _registered(repository: Repository, contract: ModelContract, why: Why) -> Ve
         lineage = lineage_of(repository, packaged, found)
         version = register(
             repository, name, lineage, why, measured(found.contract, found.evaluation)
+        )
+        keep_sample(
+            repository, contract, packaged.path, sample_path(repository, name, packaged.digest)
         )
         for waiver in waivers(found.verdict, version.version, why.actor):
             tell(repository, waiver)

@@ -39,6 +39,7 @@ from ci.release.due import holds
 from ci.release.judged import verdict_line, waivers
 from ci.release.notes import notes
 from ci.release.staged import BENTO, OBJECTS, Staged
+from ci.reproduce.sample import FILE as SAMPLE
 from ci.state.branch import StateBranch
 from ci.state.local import registry_of
 from ci.state.records import (
@@ -104,7 +105,7 @@ def publish(
             to = pointed(registry, staged.model)
             own = {"events_head": to.head, "signature": signature_of(release)}
             release = release.model_copy(update=own)
-            _upload(github, release, folder / BENTO, notes(release, staged, approval, github))
+            _upload(github, release, folder, notes(release, staged, approval, github))
             if not has_server():
                 follow(registry, staged.model)
         sign(state, release)
@@ -248,8 +249,8 @@ def _registered(
     )
 
 
-def _upload(github: GitHub, release: Release, bento: Path, text: str) -> None:
-    """Draft the GitHub release with its Bento and record.
+def _upload(github: GitHub, release: Release, folder: Path, text: str) -> None:
+    """Draft the GitHub release with its Bento, its record and its sample.
 
     Of a release that is published (a revert comes back to it) only what is lost is put back; what
     a run that was cut off left in a draft is replaced.
@@ -259,7 +260,8 @@ def _upload(github: GitHub, release: Release, bento: Path, text: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mlops-release-") as directory:
         record = Path(directory, RELEASE_RECORD)
         write_json(record, release.model_dump(mode="json"))
-        for name, file in ((release.asset, bento), (RELEASE_RECORD, record)):
+        files = {release.asset: folder / BENTO, RELEASE_RECORD: record, SAMPLE: folder / SAMPLE}
+        for name, file in files.items():
             if name in there and made["draft"]:
                 releases.remove_asset(github, there[name])
             if name not in there or made["draft"]:

@@ -24,6 +24,8 @@ from ci.release.changes import change_of
 from ci.release.judged import RefusedError, measured
 from ci.release.obtain import Origin, obtain
 from ci.release.staged import BENTO, OBJECTS, Staged, write_staged
+from ci.reproduce.sample import FILE as SAMPLE
+from ci.reproduce.sample import keep_sample
 from ci.state.local import state_folder
 from ci.toolchain import require
 
@@ -77,6 +79,7 @@ def stage(
     folder.mkdir(parents=True, exist_ok=True)
     lay_by(repository, github, name, folder / OBJECTS)
     pack(packaged.path, folder / BENTO)
+    keep_sample(repository, contract, packaged.path, folder / SAMPLE)
     staged = _record(repository, order, origin, packaged, judgement, rehearsed)
     write_staged(folder, staged)
     return staged

@@ -109,6 +109,7 @@ class Office:
         (folder / OBJECTS).mkdir(parents=True, exist_ok=True)
         (folder / OBJECTS / MD5).write_bytes(OBJECT)
         pack(bento, folder / BENTO)
+        (folder / "sample.json").write_text('{"rows": {}, "answers": {}}')
         mark = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         trained = Trained(
             model=MODEL,
