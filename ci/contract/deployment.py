@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from ci.contract.base import Contract, Name
 from ci.contract.policy import Policy
@@ -64,6 +64,25 @@ class Shadow(Contract):
     """The largest share of predictions that may differ from those of the live version; 1: any."""
 
 
+class Kubernetes(Contract):
+    """What `mlops render` writes into a model's manifests."""
+
+    minimum: Annotated[int, Field(ge=1, le=1000)] = 2
+    """The least pods of a model."""
+    maximum: Annotated[int, Field(ge=1, le=1000)] = 6
+    """The most pods of a model."""
+    cpu: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*m?$")] = "500m"
+    """What CPU each pod asks for, in Kubernetes' own words."""
+    callers: Annotated[list[Name], Field(min_length=1)] = ["ingress", "monitoring"]
+    """Namespaces whose pods may call a model; nobody else may."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+
 class Objectives(Contract):
     """What callers may expect of a deployed model; `mlops observe` makes alert rules of them."""
 
@@ -119,3 +138,5 @@ class DeploymentPolicy(Policy):
         """The policy as it is for the host ``name``."""
         host = self.hosts.get(name or "")
         return self.model_copy(update={"local": host.local}) if host and host.local else self
+    kubernetes: Kubernetes = Kubernetes()
+    """Manifests for a cluster, which `mlops render` writes."""
