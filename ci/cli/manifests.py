@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ci.cli.options import Json, Model
-from ci.cli.output import emit
+from ci.cli.options import Model
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +19,6 @@ def render(
     image: Annotated[
         str, typer.Option(metavar="NAME@sha256:…", help="The model's image in a registry.")
     ],
-    json: Json = False,
 ) -> None:
     """Print a model's manifests for Kubernetes; they were never run on a cluster."""
     import yaml
@@ -29,5 +27,4 @@ def render(
     from ci.repository import Repository
 
     found = make(Repository.find(), model, image)
-    text = yaml.safe_dump_all(found, sort_keys=False, explicit_start=True).rstrip()
-    emit({"manifests": found}, text, json)
+    print(yaml.safe_dump_all(found, sort_keys=False, explicit_start=True), end="", flush=True)

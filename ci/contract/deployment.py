@@ -123,6 +123,8 @@ class DeploymentPolicy(Policy):
     """What callers may expect."""
     hosts: dict[Name, Host] = {}
     """Name of a host to what it serves."""
+    kubernetes: Kubernetes = Kubernetes()
+    """Manifests for a cluster, which `mlops render` writes."""
 
     def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
         """Models that no folder has."""
@@ -138,5 +140,3 @@ class DeploymentPolicy(Policy):
         """The policy as it is for the host ``name``."""
         host = self.hosts.get(name or "")
         return self.model_copy(update={"local": host.local}) if host and host.local else self
-    kubernetes: Kubernetes = Kubernetes()
-    """Manifests for a cluster, which `mlops render` writes."""

@@ -316,7 +316,6 @@ ANSWERS: dict[str, dict[str, str]] = {
         "kept": "path of the events that were set aside, or null",
         "models": "models that the new events begin with",
     },
-    "render": {"manifests": "the manifests, each as Kubernetes' API has it"},
     "reproduce": {
         "model": "the model",
         "version": "its version",

@@ -154,6 +154,8 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
 def hold_audit(root: Path, folder: Path, hold: Callable[..., None]) -> None:
     """What the events tell, after a release, a rollback and a refusal."""
     name = folder.name
+    hold("reproduce", name, "1", code=1)  # it was trained from what was never committed
+    hold("audit make-key", "platform")
     set_shrinkage(folder, 0.9)
     result(root, "train", name)
     assert mlops(root, "deploy", name, "--json").error == "refused"

@@ -128,5 +128,6 @@ def test_a_policy_that_makes_no_sense_is_refused(
 def test_the_command_prints_what_a_controller_reads(repository: Repository) -> None:
     done = mlops(repository.root, "render", "first", "--image", IMAGE)
     assert list(yaml.safe_load_all(done.stdout)) == render(repository, "first", IMAGE)
-    refused = mlops(repository.root, "render", "first", "--image", "x:1", "--json")
-    assert refused.error == "not_a_digest"
+    refused = mlops(repository.root, "render", "first", "--image", "x:1")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "is not an image by digest" in refused.stderr
