@@ -150,7 +150,7 @@ def connect() -> Engine:
     import docker
 
     with answering():
-        client = docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True)
+        client = docker.from_env(timeout=ANSWER_SECONDS)
         client.ping()
         return Engine(client)
 
