@@ -22,6 +22,7 @@ from ci.cli import (
     pipeline,
     release,
     restore,
+    retrain,
     steps,
     tune,
 )
@@ -42,6 +43,7 @@ for room in (
     data,
     pipeline,
     tune,
+    retrain,
     judge,
     keys,
     release,

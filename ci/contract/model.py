@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ci.contract.base import Contract, Name, TablePath, Text
 from ci.contract.batch import Batch
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
+from ci.contract.retraining import Retraining
 from ci.contract.tuning import Tuning, dimensions
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
 
@@ -164,6 +165,8 @@ class ModelContract(Contract):
     """Key of params.yaml, with dots, to its rules."""
     tune: Tuning | None = None
     """What `mlops tune` tries."""
+    retraining: Retraining | None = None
+    """When it is trained again by itself; absent: never."""
 
     @model_validator(mode="after")
     def _can_be_tuned(self) -> Self:

@@ -9,6 +9,7 @@ from ci.contract.deployment import DeploymentPolicy
 from ci.contract.images import ImagesPolicy
 from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.promotion import PromotionPolicy
+from ci.contract.retraining import RetrainingPolicy
 from ci.contract.trust import TrustPolicy
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ POLICIES: tuple[type[Policy], ...] = (
     DeploymentPolicy,
     ImagesPolicy,
     MonitoringPolicy,
+    RetrainingPolicy,
     AccessPolicy,
     TrustPolicy,
 )

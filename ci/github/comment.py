@@ -104,7 +104,7 @@ def _cml(context: Context, number: int, markdown: str, *options: str) -> None:
             done = subprocess.run(
                 command,
                 cwd=home,
-                env=_environment(context, home),
+                env=cml_environment(context, home),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -119,7 +119,8 @@ def _cml(context: Context, number: int, markdown: str, *options: str) -> None:
     )
 
 
-def _environment(context: Context, home: Path) -> dict[str, str]:
+def cml_environment(context: Context, home: Path) -> dict[str, str]:
+    """What CML may know of this process: it rewrites the Git settings of ``home``."""
     kept = {name: os.environ[name] for name in PASSED if name in os.environ}
     own = {
         "HOME": str(home),

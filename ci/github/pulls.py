@@ -67,3 +67,9 @@ def request_reviewers(
     if users or teams:
         body = {"reviewers": list(users), "team_reviewers": list(teams)}
         github.post(f"{github.repo}/pulls/{number}/requested_reviewers", body)
+
+
+def update(github: GitHub, number: int, title: str, body: str) -> Pull:
+    """Change title and text of a pull request."""
+    changed: Pull = github.patch(f"{github.repo}/pulls/{number}", {"title": title, "body": body})
+    return changed

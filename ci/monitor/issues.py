@@ -94,6 +94,11 @@ def conditions(record: DriftRecord) -> list[Condition]:
     return [*([_worse(record)] if record.worse else []), *drifted]
 
 
+def of_performance(title: str) -> bool:
+    """Whether the issue with this title is about how good predictions are, not about columns."""
+    return f": {PERFORMANCE} " in title
+
+
 def _drift(model: str, signal: SignalRecord) -> Condition:
     column, method = plain(signal.name, 80), plain(signal.method.replace("_", " "), 80)
     chunks = ", ".join(plain(_begin(chunk)) for chunk in signal.chunks_over)
@@ -113,7 +118,7 @@ def _worse(record: DriftRecord) -> Condition:
         for each in record.worse
     ]
     words = "\n".join([f"The realised **{metric}** is worse than usual:", "", *lines])
-    return Condition(_key(record.model, metric, PERFORMANCE), f"realised {metric}", words)
+    return Condition(_key(record.model, metric, PERFORMANCE), f"{PERFORMANCE} {metric}", words)
 
 
 def _key(model: str, name: str, method: str) -> str:

@@ -28,10 +28,12 @@ HINTS = (
 )
 
 
-def reproduce(repository: Repository, target: str, log: Path, *, trial: bool = False) -> None:
+def reproduce(
+    repository: Repository, target: str, log: Path, *options: str, quiet: bool = False
+) -> None:
     """Run the pipeline file ``target`` and what it needs; its output goes to ``log`` as well.
 
-    Of a ``trial`` only the log tells, and nothing is kept in DVC's cache.
+    ``options`` are those of `dvc repro`; where it is ``quiet``, only the log tells.
 
     Raises:
         MlopsError: ``pipeline_failed`` with file, line and message of the stage that failed.
@@ -45,7 +47,7 @@ def reproduce(repository: Repository, target: str, log: Path, *, trial: bool = F
         "-m",
         "dvc",
         "repro",
-        *(["--no-commit"] if trial else []),
+        *options,
         target,
     ]
     with (
@@ -63,7 +65,7 @@ def reproduce(repository: Repository, target: str, log: Path, *, trial: bool = F
         for line in process.stdout or ():
             file.write(line)
             text = line.decode(errors="replace").rstrip()
-            if text and not trial and not text.strip().startswith(HINTS):
+            if text and not quiet and not text.strip().startswith(HINTS):
                 say(f"  {text}")
     if process.returncode:
         raise MlopsError("pipeline_failed", _message(repository, target, log))

@@ -112,6 +112,14 @@ ANSWERS: dict[str, dict[str, str]] = {
         "written": "path of the params.yaml that was written, or null",
         "plot": "path of the picture",
     },
+    "retrain": {
+        "model": "the model",
+        "newest": "the newest value in the data: a whole number, or a date",
+        "changes": "what moved; empty where nothing would change",
+        "changes.<key>.before": "the value of params.yaml before",
+        "changes.<key>.now": "as it is now",
+        "written": "path of the params.yaml that was written, or null",
+    },
     "evaluate": {
         "model": "the model",
         "metric": "the primary metric, which decides",

@@ -24,6 +24,7 @@ from ci.review.cost import cost_of
 from ci.review.decide import Decision, decide
 from ci.review.look import Look, find_pull, look
 from ci.review.notices import notices_block
+from ci.review.retrained import no_gain
 from ci.review.reviewers import ask
 from ci.review.trusted import find_page
 
@@ -104,7 +105,9 @@ def publish_decision(
     statuses.set_status(
         github, found.sha, decision.state, decision.headline, github.context.run_url
     )
-    if found.facts.reviewed is not None or _only_platform(found):
+    if no_gain(now, found.facts.reviewed):
+        say("A retraining that is not better: nobody is asked for a review.")
+    elif found.facts.reviewed is not None or _only_platform(found):
         ask(github, repository, replace(found, pull=now))
 
 
@@ -122,7 +125,8 @@ def _comment(github: GitHub, pull: Pull, found: Look, decision: Decision) -> str
     links = Links(f"{pull['html_url']}/files", github.context.run_url, page)
     if _is_waiting(found, decision):
         return waiting(decision, found.sha, when, links, old_text)
-    return final(decision, found.sha, when, _body(found), links, _cost(github, pull, found, now))
+    body = "\n\n".join(filter(None, [no_gain(pull, reviewed), _body(found)]))
+    return final(decision, found.sha, when, body, links, _cost(github, pull, found, now))
 
 
 def _is_waiting(found: Look, decision: Decision) -> bool:

@@ -7,16 +7,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci.assets.bring import bring_dataset
 from ci.check import check
 from ci.codeowners import FILE as CODEOWNERS
 from ci.codeowners import keep_codeowners
-from ci.contract.dataset import dataset_dir, load_dataset
 from ci.errors import MlopsError
 from ci.git import git
 from ci.github import pulls
 from ci.github.client import GitHubError
 from ci.github.git import AUTHOR, EMAIL, authorization
-from ci.pipeline.dvc import reproduce
 from ci.report.markdown import plain
 from ci.scaffold.form import read_form
 from ci.scaffold.scaffold import DEFAULT_DATASET, new_model
@@ -59,7 +58,9 @@ def propose(repository: Repository, github: GitHub, number: int, body: str | Non
     there = pulls.open_pulls(github, f"{github.context.owner}:{branch}")
     if there:
         return Proposal(wish, branch, there[0], new=False)
-    _bring_table(repository, github, wish.dataset or DEFAULT_DATASET)
+    bring_dataset(
+        repository, github, wish.dataset or DEFAULT_DATASET, "edits this issue, which tries again"
+    )
     new_model(
         repository,
         wish.name,
@@ -75,26 +76,6 @@ def propose(repository: Repository, github: GitHub, number: int, body: str | Non
         raise MlopsError("bad_model", f"What would be made is not whole: {problems[0].sentence()}")
     _push(repository, github, wish, branch)
     return Proposal(wish, branch, _open(github, wish, branch, number), new=True)
-
-
-def _bring_table(repository: Repository, github: GitHub, dataset: str) -> None:
-    """Fetch or make the table: a look at it makes a better model than its contract alone."""
-    from ci.assets.data import DataStore
-    from ci.assets.objects import Cache, check_out, objects_in
-
-    load_dataset(repository, dataset)
-    objects, cache = objects_in(repository, [dataset]), Cache(repository)
-    lost = DataStore(github).bring(cache, {each.md5 for each in objects})
-    check_out(repository, [each for each in objects if each.md5 not in lost])
-    if any(each.md5 in lost and not each.made for each in objects):
-        raise MlopsError(
-            "no_data",
-            f"The data of data/{dataset} is stored nowhere; whoever has it types "
-            f"`mlops data push {dataset}`, and then edits this issue, which tries again.",
-        )
-    if (dataset_dir(repository, dataset) / "dvc.yaml").is_file():
-        log = repository.state_dir / "logs" / f"dataset-{dataset}.log"
-        reproduce(repository, f"data/{dataset}/dvc.yaml", log)
 
 
 def _push(repository: Repository, github: GitHub, wish: Wish, branch: str) -> None:

@@ -16,7 +16,7 @@ from ci.evaluate.evaluate import evaluate
 from ci.evaluate.metrics import METRICS, value_of
 from ci.evaluate.outcome import Evaluation, Origin
 from ci.evaluate.predict import predict
-from ci.evaluate.table import read_table, require_columns
+from ci.evaluate.table import bad_table, read_table, require_columns, values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,21 +28,33 @@ if TYPE_CHECKING:
 
 # More of its rows in the holdout than this, and a validation would be none.
 SHARED_ROWS = 0.01
+# With fewer of its rows left, a validation would be of something else.
+LEAST_ALLOWED = 0.9
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a trained trial answered: ``value`` is the primary metric, ``quality`` its rank."""
+    """What a trained trial answered: ``value`` is the primary metric, ``quality`` its rank.
+
+    ``left_out`` rows of the validation are none that the contract allows today.
+    """
 
     value: float
     quality: float
     table: pd.DataFrame
     answers: Predictions
     reported: dict[str, float]
+    left_out: int
 
 
 def judge(
-    contract: ModelContract, folder: Path, table: str, reported: dict[str, float], log: Path
+    contract: ModelContract,
+    folder: Path,
+    table: str,
+    reported: dict[str, float],
+    log: Path,
+    *,
+    validation: bool,
 ) -> Judged:
     """Let what lies in the model's ``folder`` answer the rows of ``table`` in it.
 
@@ -52,6 +64,9 @@ def judge(
     shown = f"models/{contract.name}/{table}"
     rows = read_table(folder / table, shown)
     require_columns(rows, contract, shown)
+    asked = len(rows)
+    if validation:  # an older period may have what the contract of today no longer lists
+        rows = _allowed(contract, rows, shown)
     servable = Servable(folder / contract.predict_file, folder / ARTIFACT, contract, None, "")
     answers = predict(servable, rows, shown, log)
     metric = METRICS[contract.evaluation.metric]
@@ -60,7 +75,23 @@ def judge(
     if not math.isfinite(value):
         raise MlopsError("no_value", f"{metric.name} is not defined for what it predicts.")
     quality = float(metric.quality(np.array([value]))[0])
-    return Judged(value, quality, rows, answers, reported)
+    return Judged(value, quality, rows, answers, reported, asked - len(rows))
+
+
+def _allowed(contract: ModelContract, rows: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """The rows whose inputs the contract allows.
+
+    Raises:
+        MlopsError: ``bad_table`` where that are too few to stand for all.
+    """
+    keep = np.ones(len(rows), dtype=bool)
+    for name, column in contract.input.items():
+        found = values(rows[name], column.type)
+        keep &= np.array([column.problem_of(value) is None for value in found])
+    if keep.sum() < LEAST_ALLOWED * len(rows):
+        few = f"the contract allows only {keep.sum():,} of its {len(rows):,} rows"
+        raise bad_table(shown, f"{few}, too few for a validation")
+    return rows[keep].reset_index(drop=True)
 
 
 def same_rows(contract: ModelContract, one: pd.DataFrame, other: pd.DataFrame) -> bool:

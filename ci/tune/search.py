@@ -43,7 +43,7 @@ class Bench:
     table: str
     fixed: Mapping[str, Scalar]
     logs: Path
-    best: Judged | None = None
+    validation: bool
     first: Judged | None = None
 
     def run(self, number: int, tried: Mapping[str, Scalar]) -> Judged:
@@ -54,7 +54,7 @@ class Bench:
         """
         reported = self.workshop.train({**self.fixed, **tried}, f"trial-{number}.log")
         folder, log = self.workshop.folder, self.logs / f"predict-{number}.log"
-        judged = judge(self.contract, folder, self.table, reported, log)
+        judged = judge(self.contract, folder, self.table, reported, log, validation=self.validation)
         if self.first is not None and not same_rows(self.contract, judged.table, self.first.table):
             raise MlopsError(
                 "other_rows", "It changes the rows that it is judged on: not to be compared."

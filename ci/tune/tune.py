@@ -14,10 +14,10 @@ from ci.dataset.ready import ensure_valid
 from ci.errors import MlopsError
 from ci.evaluate.table import read_table
 from ci.files import write_json, write_whole
+from ci.params import read_values, with_values
 from ci.toolchain import require
 from ci.tune.judge import SHARED_ROWS, compare, shared_rows
 from ci.tune.outcome import Search
-from ci.tune.params import read_values, with_values
 from ci.tune.plot import write_plot
 from ci.tune.record import Records
 from ci.tune.search import Bench, Budget, Tries, search
@@ -114,14 +114,14 @@ def _bench(contract: ModelContract, rules: Tuning, shop: Workshop, logs: Path) -
             f"{contract.name}: no validation is declared (tune: validation: in model.yaml), so "
             "that each trial looks at the holdout that the gate decides on."
         )
-        return Bench(contract, shop, holdout, {}, logs)
+        return Bench(contract, shop, holdout, {}, logs, validation=False)
     with step(f"{contract.name}: the holdout of today, to keep trials off it"):
         shop.train({}, "holdout.log")
     table = read_table(shop.folder / holdout, f"models/{contract.name}/{holdout}")
     if isinstance(validation, str):
-        bench = Bench(contract, shop, validation, {}, logs)
+        bench = Bench(contract, shop, validation, {}, logs, validation=True)
     else:
-        bench = Bench(contract, shop, holdout, validation, logs)
+        bench = Bench(contract, shop, holdout, validation, logs, validation=True)
         shop.train(validation, "validation.log")
     shown = f"models/{contract.name}/{bench.table}"
     judged_on = read_table(_there(shop.folder / bench.table, shown), shown)
@@ -167,19 +167,21 @@ def _conclude(
         finding=against.verdict if against else None,
         seconds=round(seconds, 1),
         search=records.search,
-        note=_note(on, len(judged)),
+        note=_note(on, len(judged), bench.first.left_out if bench.first else 0),
     )
 
 
-def _note(on: str, looks: int) -> str:
+def _note(on: str, looks: int, left_out: int) -> str:
     if on == "holdout":
         return (
             f"The holdout that the gate decides on was looked at {looks} times, once a trial: what "
             "the gate says of the best is too kind. Declare tune: validation: in model.yaml."
         )
+    without = f" ({left_out:,} that the contract does not allow left out)" if left_out else ""
     return (
-        f"Judged on validation rows, {looks} times; no trial was judged on the holdout that the "
-        "gate decides on. The best of many is a little too good: the gate's number counts."
+        f"Judged on validation rows{without}, {looks} times; no trial was judged on the "
+        "holdout that the gate decides on. The best of many is a little too good: the gate's "
+        "number counts."
     )
 
 

@@ -11,10 +11,10 @@ from ci.contract.base import TABLE_SUFFIXES
 from ci.contract.model import load_model_contract
 from ci.files import write_whole
 from ci.fingerprint import source_files
+from ci.params import with_values
 from ci.pipeline.candidate import check_outputs
 from ci.pipeline.dvc import reproduce
 from ci.repository import Repository
-from ci.tune.params import with_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ class Workshop:
         """
         write_whole(self.folder / "params.yaml", with_values(self._params, values))
         target = f"models/{self._contract.name}/dvc.yaml"
-        reproduce(self.repository, target, self._logs / log, trial=True)
+        reproduce(self.repository, target, self._logs / log, "--no-commit", quiet=True)
         return check_outputs(self.folder, self._contract)
 
 

@@ -78,6 +78,7 @@ def _hold_new_data(data: Path, tmp_path: Path, hold: Callable[..., Any]) -> None
 
 def _hold_keys(hold: Callable[..., Any]) -> None:
     hold("observe")
+    hold("codeowners")
     made = hold("keys make", "platform")
     hold("keys rotate", made["id"])
     hold("keys revoke", made["id"])
@@ -140,15 +141,28 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("doctor", code=1)
     hold("start", name)
     hold("new", "another", "--language", "python", "--dataset", "sales", "--target", "units")
-    hold("codeowners")
     _hold_new_data(repository.data_dir, tmp_path, hold)
     sales = next((repository.data_dir / "sales" / "tables").glob("*.csv"))
     sales.chmod(0o644)
     sales.write_text(sales.read_text().replace("north", "west", 1))
     hold("data validate", "sales", code=1)
+    hold_retrain(folder, hold)
     contract.write_text(contract.read_text().replace("task: regression", "task: guessing"))
     hold("check", code=1)
     assert seen == set(ANSWERS)
+
+
+def hold_retrain(folder: Path, hold: Callable[..., Any]) -> None:
+    """A window that follows the newest day of the data."""
+    with (folder / "params.yaml").open("a") as params:
+        params.write("split: {last_day: '2026-01-01'}\n")
+    with (folder / "model.yaml").open("a") as contract:
+        contract.write(
+            "retraining: {window: {dataset: sales, table: sales, column: day, "
+            "parameters: {split.last_day: -20}}}\n"
+        )
+    moved = hold("retrain", folder.name)
+    assert moved["changes"] == {"split.last_day": {"before": "2026-01-01", "now": "2026-02-09"}}
 
 
 def hold_audit(root: Path, folder: Path, hold: Callable[..., None]) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from ci.events.event import Measured
 from ci.github.client import GitHubError
 from ci.github.context import Context
 from ci.repository import Repository
 from ci.review import flow
 from ci.review.decide import Decision, Facts
 from ci.review.look import Look, find_pull
+from ci.review.retrained import no_gain
 from ci.review.reviewers import ask
 from ci.review.trusted import find_page, find_reviewed
 from tests.support.repositories import new_repository
@@ -235,3 +237,62 @@ def test_nothing_is_said_of_a_pull_request_that_moved_on_meanwhile(
     flow.publish_decision(github, repository, look(), Decision("success", "Pass."))
     assert github.posted == []
     assert "has moved on" in capsys.readouterr().err
+
+
+# --- a retraining that is no gain -------------------------------------------------------------
+
+
+def retraining(repository_of_head: str = "kronkers/mlops", ref: str = "retrain/m0") -> Any:
+    head = {"sha": SHA, "ref": ref, "repo": {"full_name": repository_of_head}}
+    base = {"ref": "main", "repo": {"full_name": "kronkers/mlops"}}
+    page = {"html_url": "https://example.com/7", "state": "open", "id": 7}
+    return {**pull(), **page, "head": head, "base": base}
+
+
+def judged(difference: float | None, verdict: str = "pass", champion: int | None = 3) -> Any:
+    model = reviewed(verdict).models[0]
+    measured = Measured(metric="mae", against="champion", difference=difference, text="")
+    changes = {"owner": "marketing", "measured": measured, "champion_version": champion}
+    return reviewed(verdict).model_copy(update={"models": [model.model_copy(update=changes)]})
+
+
+@pytest.mark.parametrize(
+    ("of_pull", "document", "said"),
+    [
+        (retraining(), judged(-0.1), True),
+        (retraining(), judged(0.0), True),
+        (retraining(), judged(0.5, "fail"), True),
+        (retraining(), judged(None, "fail"), True),
+        (retraining(), judged(0.5), False),
+        (retraining(), judged(-0.1, champion=None), False),
+        (retraining("mallory/mlops"), judged(-0.1), False),
+        (retraining(ref="work"), judged(-0.1), False),
+        (retraining(ref="retrain/other"), judged(-0.1), False),
+        (retraining(), None, False),
+    ],
+)
+def test_only_a_retraining_that_is_not_better_asks_for_nothing(
+    of_pull: Any, document: Any, said: bool
+) -> None:
+    assert ("not better than version 3" in no_gain(of_pull, document)) is said
+
+
+@pytest.mark.parametrize(("difference", "asked"), [(-0.1, []), (0.1, ["bob", "carol"])])
+def test_its_report_says_so_and_nobody_is_asked(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, difference: float, asked: list[str]
+) -> None:
+    comments: list[str] = []
+    monkeypatch.setattr(flow.comment, "report_comment", lambda *_: None)
+    monkeypatch.setattr(flow.comment, "post_comment", lambda *given: comments.append(given[2]))
+    monkeypatch.setattr(flow.statuses, "set_status", lambda *_: None)
+    monkeypatch.setattr(flow, "add_summary", lambda *_: None)
+    monkeypatch.setattr(flow, "find_page", lambda *_: None)
+    monkeypatch.setattr(flow, "_cost", lambda *_: "")
+    github = GitHub(event(), pulls=[retraining()])
+    facts = Facts(scope(), reviewed=judged(difference))
+    found = Look(retraining(), SHA, None, facts, "The body.")
+    flow.publish_decision(github, repository, found, Decision("success", "Pass."))
+    assert github.posted == asked
+    (text,) = comments
+    assert ("not better than version 3" in text) is (not asked)
+    assert "The body." in text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ci.check import check
 from ci.contract.columns import Parameter
 from ci.contract.tuning import Dimension, Tuning, dimensions
-from ci.tune.params import with_values
+from ci.params import with_values
 from tests.support.repositories import new_repository, write_dataset, write_model
 
 RIDGE = Parameter(type="number", owner="marketing", description="x", minimum=0.1, maximum=10)

@@ -52,6 +52,11 @@ TRIGGERS: dict[str, dict[str, Any]] = {
             "types": ["requested", "completed"],
         }
     },
+    "retrain.yml": {
+        "schedule": ["41 7 * * *"],
+        "workflow_run": {"workflows": ["Drift"], "types": ["completed"], "branches": ["main"]},
+        "workflow_dispatch": {"model", "reason"},
+    },
     "rollback.yml": {"workflow_dispatch": {"model", "version", "reason"}},
     "watchdog.yml": {"schedule": ["11 9 * * *"], "workflow_dispatch": set()},
 }
@@ -93,6 +98,10 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "review": {"actions": READ, "contents": READ, "pull-requests": READ},
         "attest": {"attestations": WRITE, "id-token": WRITE},
         "publish": COMMENTS,
+    },
+    "retrain.yml": {
+        "due": {"contents": READ, "issues": READ, "pull-requests": READ},
+        "propose": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
     },
     "rollback.yml": {
         "rollback": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},

@@ -26,7 +26,7 @@ def issue(hub: Hub, each: Document) -> Document:
         "labels": [_label(hub, name) for name in each["labels"]],
         "comments": sum(comment["number"] == number for comment in hub.comments),
         "created_at": each["created_at"],
-        "updated_at": each["created_at"],
+        "updated_at": each.get("updated_at", each["created_at"]),
         "closed_at": None,
         "url": url,
         "html_url": f"{hub.url}/{hub.full_name}/{kind}/{number}",
@@ -157,6 +157,7 @@ def get_issue(hub: Hub, call: Call) -> tuple[int, Answer]:
 def update_issue(hub: Hub, call: Call) -> tuple[int, Answer]:
     each = _issue(hub, call, "write")
     check_length(call.body.get("body"))
+    each["updated_at"] = now()
     for key in ("title", "body", "state", "state_reason"):
         if key in call.body:
             each[key] = call.body[key]
