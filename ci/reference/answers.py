@@ -140,6 +140,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "origin.champion_fingerprint": "its fingerprint, or null",
         "origin.champion_problem": "why the champion could not be compared, or null",
         "rows": "rows of the holdout",
+        "rows_digest": "digest of each row's target and unit, whatever their order",
         "unit": "the column that the bootstrap resamples",
         "units": "how many different values it has",
         "metrics[].metric": "each metric, the primary one first",
