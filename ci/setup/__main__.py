@@ -36,12 +36,13 @@ def set_up(root: Path) -> None:
         if environment.up_to_date(root) and all(tools):
             return
         # What can be refused comes before what takes minutes.
+        wanted = environment.wanted(root)
         environment.create(root)
         r.install(root)
         julia.install(root)
         haproxy.install()
         environment.install(root)
-        environment.mark(root)
+        environment.mark(root, wanted)
         say("Setup is complete.")
 
 

@@ -28,12 +28,24 @@ BUILDER = "setuptools"
 def up_to_date(root: Path) -> bool:
     """Whether setup was completed with the present locks, in the present folder."""
     stamp = _stamp(root)
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _digest(root)
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted(root)
 
 
-def mark(root: Path) -> None:
-    """Note that `.venv` is complete."""
-    _stamp(root).write_text(_digest(root), encoding="utf-8")
+def wanted(root: Path) -> str:
+    """A digest of the locks, of set-up itself and of the folder."""
+    digest = hashlib.sha256(str(root).encode())
+    files = [*(root / FOLDER).glob("*.txt"), *(root / "ci" / "setup").glob("*.py")]
+    for path in (root / "pyproject.toml", *sorted(files), *r.locks(root)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def mark(root: Path, installed: str) -> None:
+    """Note that `.venv` holds what ``wanted`` said before it was installed.
+
+    Locks that were pulled in the meantime are work for the next set-up.
+    """
+    _stamp(root).write_text(installed, encoding="utf-8")
 
 
 def create(root: Path) -> None:
@@ -80,14 +92,6 @@ def install_lock(root: Path, name: str) -> None:
 
 def _stamp(root: Path) -> Path:
     return root / ".venv" / "complete"
-
-
-def _digest(root: Path) -> str:
-    digest = hashlib.sha256(str(root).encode())
-    files = [*(root / FOLDER).glob("*.txt"), *(root / "ci" / "setup").glob("*.py")]
-    for path in (root / "pyproject.toml", *sorted(files), *r.locks(root)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _belongs_here(venv: Path) -> bool:

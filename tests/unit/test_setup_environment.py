@@ -99,6 +99,17 @@ def test_a_moved_folder_is_work_again(repository: Path, monkeypatch: pytest.Monk
     assert not environment.up_to_date(moved)
 
 
+def test_locks_pulled_during_a_set_up_are_work_again(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pull(_root: Path) -> None:
+        (repository / "pyproject.toml").write_text("[project]\nname = 'pulled'\n")
+
+    monkeypatch.setattr(environment, "install", pull)
+    setup.set_up(repository)
+    assert not environment.up_to_date(repository)
+
+
 def test_an_environment_made_elsewhere_is_made_anew(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
