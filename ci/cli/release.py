@@ -13,7 +13,7 @@ from ci.cli.output import emit, table
 if TYPE_CHECKING:
     from ci.images import Image
 
-NO_REASON = "none given"
+NO_REASON = "no reason given"
 Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
 
 

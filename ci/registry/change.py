@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 
-NO_REASON = "none given"
+NO_REASON = "no reason given"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -111,6 +113,7 @@ def test_items_of_a_ranking_are_compared_as_text():
 
 SOURCE = """
 import json
+import shutil
 
 def load_model(directory):
     with open(f"{directory}/model.json") as file:
@@ -124,6 +127,8 @@ def predict(model, rows):
 def trained(tmp_path, table=None, factor=1.0):
     """A repository with a trained Python model that returns a multiple of last week."""
     repository = Repository(tmp_path)
+    repository.policies_dir.mkdir()
+    shutil.copy(Path(__file__).parents[2] / "policies" / "trust.yaml", repository.policies_dir)
     folder = tmp_path / "models" / "demand"
     (folder / "artifact").mkdir(parents=True)
     (folder / "evaluation").mkdir()

@@ -163,7 +163,7 @@ def rollback(model: Model) -> None:
 
     context, github = _github()
     given = context.event.get("inputs") or {}
-    version, reason = str(given.get("version") or ""), str(given.get("reason") or "none given")
+    version, reason = str(given.get("version") or ""), str(given.get("reason") or "no reason given")
     repository = Repository.find()
     done = go_back(repository, github, model, number_of(version), reason, context.actor)
     add_summary(said(done))
