@@ -32,5 +32,7 @@ def retrain(model: Model, json: Json = False) -> None:
         if changes
         else "Nothing would change: the data goes no further than when it was trained."
     )
-    text = "\n".join([f"{model}: the newest data is of {moved.newest}.", *lines, ending])
+    text = "\n".join(
+        [f"{model}: the data goes up to {moved.column} {moved.newest}.", *lines, ending]
+    )
     emit(result, text, json)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moved:
-    """``newest`` is the newest value in the data; ``changes`` maps a key to its old and new value.
+    """``newest`` is the newest value of ``column`` in the data.
 
-    ``path`` is the params.yaml, from the root.
+    ``changes`` maps a key to its old and new value; ``path`` is the params.yaml, from the root.
     """
 
+    column: str
     newest: int | date
     changes: dict[str, tuple[Scalar, Scalar]]
     path: str
@@ -67,7 +68,7 @@ def move(repository: Repository, name: str) -> Moved:
     if changes:
         text = path.read_text(encoding="utf-8")
         write_whole(path, with_values(text, {key: new for key, (_, new) in changes.items()}))
-    return Moved(newest, changes, shown)
+    return Moved(window.column, newest, changes, shown)
 
 
 def _placed(newest: int | date, offset: int) -> Scalar:
