@@ -203,17 +203,16 @@ def test_callers_are_answered_while_things_break(
 
 
 def wait_until_right(service: Running, load: Load) -> bool:
-    """Whether all workers live again and callers are answered, within a time."""
+    """Whether the API process and all workers live again and answer callers, within a time."""
     deadline = time.monotonic() + REPAIR_SECONDS
     while time.monotonic() < deadline:
         before = len(load.outcomes)
         time.sleep(CALM_SECONDS)
         with contextlib.suppress(psutil.Error, IndexError):
-            living = [
-                each for each in service.workers() if each.status() not in {"stopped", "zombie"}
-            ]
+            wanted = [service.api(), *service.workers()]
+            living = [each for each in wanted if each.status() not in {"stopped", "zombie"}]
             recent = {outcome for _, outcome in load.outcomes[before:]}
-            if len(living) == WORKERS and recent == {"ok"}:
+            if len(living) == 1 + WORKERS and recent == {"ok"}:
                 return True
     return False
 
