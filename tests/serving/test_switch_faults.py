@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from ci.cli import run
@@ -21,9 +23,11 @@ from ci.repository import Repository
 from ci.targets import front, launch, local, services, trial
 from ci.targets.services import LIVE, WARM, read_record
 from tests.support import repositories
+from tests.support.load import Load
 from tests.support.switching import EXAMPLE, PORT, Place
 
 NAME = "tiny-python"
+PATIENCE_SECONDS = 60
 WRITES = [
     (services, "write_json"),
     (launch, "write_json"),
@@ -110,6 +114,33 @@ def test_a_clock_that_jumps_back_ends_nothing_and_keeps_nothing_for_ever(
     assert kept
     assert (kept.version, kept.until > now()) == (1, True)
     assert len(read_record(place.repository, NAME).services) == 2, "version 2 had its time"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_no_caller_of_haproxy_notices_that_the_api_process_ends(
+    place: Place, number: signal.Signals
+) -> None:
+    """What it had begun, HAProxy asks of the next process; who connects meanwhile waits."""
+    live = read_record(place.repository, NAME).of(LIVE)
+    assert live
+    service = psutil.Process(live.pid)
+    [before] = service.children()
+    with Load(PORT, f"/{NAME}/predict", {1: 2.0}) as load:
+        wait_until_answered(load, 200)
+        before.send_signal(number)
+        before.wait(timeout=PATIENCE_SECONDS)
+        wait_until_answered(load, 200)
+    assert load.failed() == {}
+    assert [each.pid for each in service.children()] != [before.pid]
+
+
+def wait_until_answered(load: Load, more: int) -> None:
+    """So many more calls than until now."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    wanted = len(load.outcomes) + more
+    while len(load.outcomes) < wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_range_of_ports_that_is_used_up(place: Place) -> None:

@@ -26,11 +26,12 @@ from ci.repository import Repository
 from ci.setup import apt
 from tests.benchmarks.results import this_machine
 from tests.benchmarks.serving import models, servers
-from tests.benchmarks.serving.bounds import Bound, bounds, table
+from tests.benchmarks.serving.bounds import Bound, Starts, bounds, table
 from tests.benchmarks.serving.measured import Measured, Point, figures
+from tests.benchmarks.serving.servers import CORES, ONE_CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.benchmarks.serving.servers import Server
 
@@ -117,23 +118,28 @@ def _arrow(rows: list[dict[str, float]]) -> bytes:
     return sink.getvalue()
 
 
-def _starts(folder: Path) -> dict[str, list[float]]:
-    """Seconds from the start of the process until `/readyz`, in turns."""
-    seconds: dict[str, list[float]] = {"ours python": [], "plain bento": []}
-    with step("Cold starts"):
-        for _ in range(STARTS):
-            for name, taken in seconds.items():
-                start = STARTERS.get(name, servers.plain_bento)
-                server = start(folder)
-                server.stop()
-                taken.append(server.start_seconds)
-    return seconds
+def _starts(folder: Path) -> dict[str, Starts]:
+    """Of each budget of cores: seconds from the start of a process until `/readyz`, in turns."""
+    found = {}
+    for budget, cores in {"one core": ONE_CORE, "all cores": CORES}.items():
+        with step(f"Cold starts on {budget}"):
+            pairs = [_pair(folder, cores) for _ in range(STARTS)]
+        found[budget] = Starts(*map(list, zip(*pairs, strict=True)))
+    return found
+
+
+def _pair(folder: Path, cores: Iterable[int]) -> tuple[float, float]:
+    ours = servers.ours(folder, "python", cores)
+    ours.stop()
+    plain = servers.plain_bento(folder, cores)
+    plain.stop()
+    return ours.start_seconds, plain.start_seconds
 
 
 def _write(
     found: list[Measured],
     memory: dict[str, float],
-    starts: dict[str, list[float]],
+    starts: dict[str, Starts],
     judged: list[Bound],
 ) -> None:
     repository = Repository.find()
@@ -143,7 +149,7 @@ def _write(
         "seconds": SECONDS,
         "measured": [asdict(each) for each in found],
         "mebibytes": memory,
-        "start_seconds": starts,
+        "start_seconds": {budget: asdict(each) for budget, each in starts.items()},
         "bounds": [{**asdict(each), "missed": each.missed} for each in judged],
     }
     write_json(path, document)

@@ -58,7 +58,20 @@ class Bound:
         return self.found > self.limit * SLACK
 
 
-def bounds(found: list[Measured], starts: dict[str, list[float]]) -> list[Bound]:
+@dataclass(frozen=True)
+class Starts:
+    """Seconds that each start took, ours and a plain Bento's in turns."""
+
+    ours: list[float]
+    plain: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Of the medians."""
+        return median(self.ours) / median(self.plain)
+
+
+def bounds(found: list[Measured], starts: dict[str, Starts]) -> list[Bound]:
     """All bounds; ratios are medians of each round's own ratio."""
     judged = [
         Bound(f"{one} / {other}, {point}", _ratio(found, (one, point), (other, point)), least, True)
@@ -80,8 +93,10 @@ def bounds(found: list[Measured], starts: dict[str, list[float]]) -> list[Bound]
         )
         for server in OURS
     ]
-    ours, plain = (median(starts[name]) for name in ("ours python", "plain bento"))
-    return [*judged, Bound("cold start / a plain Bento's", ours / plain, START_SHARE, False)]
+    return judged + [
+        Bound(f"cold start / a plain Bento's, {budget}", each.ratio, START_SHARE, False)
+        for budget, each in starts.items()
+    ]
 
 
 def _ratio(found: Iterable[Measured], one: tuple[str, Point], other: tuple[str, Point]) -> float:

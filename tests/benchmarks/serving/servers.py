@@ -1,4 +1,4 @@
-"""The servers of the benchmark: real processes, each on the same one core."""
+"""The servers of the benchmark: real processes, each on the same cores."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.benchmarks.serving import models
 from tests.support.services import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, CLIENT_CORE = CORES[-1], CORES[0]
+CLIENT_CORE, ONE_CORE = CORES[0], frozenset(CORES[-1:])
 START_SECONDS = 90
 JSON = "application/json"
 
@@ -60,7 +60,7 @@ class Server:
         """Requests a second, p50, p99, CPU and failures under load from the other core."""
         before = self._cpu_seconds()
         arguments = [self.port, connections, seconds, self.path, media_type]
-        with on_core(CLIENT_CORE):
+        with on({CLIENT_CORE}):
             done = subprocess.run(
                 [sys.executable, "-m", "tests.benchmarks.serving.load", *map(str, arguments)],
                 input=body,
@@ -95,10 +95,10 @@ class Server:
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Processes started inside run on ``core`` only."""
+def on(cores: Iterable[int]) -> Iterator[None]:
+    """Processes started inside run on ``cores`` only."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -106,11 +106,12 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def start(name: str, command: list[str], folder: Path, port: int, **how: object) -> Server:
-    """Start ``command`` and wait until it is ready."""
+    """Start ``command`` on ``cores``, one if not given, and wait until it is ready."""
+    cores: Iterable[int] = how.pop("cores", ONE_CORE)  # type: ignore[assignment]
     environment = how.pop("environment", None) or _environment()
     log = folder / f"{name.replace(' ', '-')}.log"
     began = time.perf_counter()
-    with on_core(SERVER_CORE), log.open("ab") as output:
+    with on(cores), log.open("ab") as output:
         process = subprocess.Popen(
             command,
             cwd=how.pop("cwd", folder),  # type: ignore[arg-type]
@@ -143,14 +144,13 @@ def _answers(url: str) -> bool:
         return False
 
 
-def ours(folder: Path, language: str) -> Server:
+def ours(folder: Path, language: str, cores: Iterable[int] = ONE_CORE) -> Server:
     """Our service, as `mlops deploy` starts it."""
     port, bento = free_port(), models.bento(folder, language)
     home = folder / f"home-{language}-{port}"
     environment = serve_environment(None, home, home / "records")
-    return start(
-        f"ours {language}", serve_command(bento, port), folder, port, environment=environment
-    )
+    how = {"environment": environment, "cores": cores}
+    return start(f"ours {language}", serve_command(bento, port), folder, port, **how)
 
 
 def _uvicorn(app: str, port: int) -> list[str]:
@@ -188,7 +188,7 @@ def plumber(folder: Path) -> Server:
     return start("plumber", ["Rscript", "-e", text], folder, port)
 
 
-def plain_bento(folder: Path) -> Server:
+def plain_bento(folder: Path, cores: Iterable[int] = ONE_CORE) -> Server:
     """A Bento as the documentation of BentoML writes it."""
     port = free_port()
     environment = {
@@ -197,6 +197,5 @@ def plain_bento(folder: Path) -> Server:
         "BENTOML_DO_NOT_TRACK": "true",
     }
     command = [sys.executable, "-m", "bentoml", "serve", "plain:Plain", "--host", "127.0.0.1"]
-    return start(
-        "plain bento", [*command, "--port", str(port)], folder, port, environment=environment
-    )
+    how = {"environment": environment, "cores": cores}
+    return start("plain bento", [*command, "--port", str(port)], folder, port, **how)
