@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from ci.cron import Cron
 from ci.repository import NAME_LIMIT, NAME_PATTERN
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -39,6 +40,12 @@ def _table_inside(value: str) -> str:
     return value
 
 
+def _cron(value: str) -> str:
+    Cron.parse(value)
+    return value
+
+
 TablePath = Annotated[str, AfterValidator(_table_inside)]
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN.pattern}$", max_length=NAME_LIMIT)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Schedule = Annotated[str, AfterValidator(_cron)]

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from ci.contract.base import Contract, Text
+from ci.contract.base import Contract, Schedule, Text
 from ci.contract.columns import ColumnName
 from ci.contract.source import BatchInput, PostgresAddress, S3Address
-from ci.cron import Cron
 
 TABLE = r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$"
 Kind = Literal["csv", "csv.gz", "parquet"]
-
-
-def _cron(value: str) -> str:
-    Cron.parse(value)
-    return value
-
-
-Schedule = Annotated[str, AfterValidator(_cron)]
 
 
 class Delivery(Contract):

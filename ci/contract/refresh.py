@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ci.contract.base import Contract, Text, check_bounds
+from ci.contract.base import Contract, Schedule, Text, check_bounds
 from ci.contract.source import Source
 
 
@@ -36,16 +36,20 @@ class Cleaning(Contract):
     outliers: dict[Text, Outlier] = {}
     """Column → what is no value of it."""
     duplicates: Literal["refuse", "drop"] = "refuse"
-    """What happens to a row whose key (where the table has none: the whole row) came before."""
+    """What happens to a row whose key (where the table has none: the whole row) came before. Rows
+    that mode append finds in the version before, the same in every column, never come in again."""
 
 
 class Refresh(Contract):
-    """Where new rows come from, for `mlops data refresh`."""
+    """Where new rows come from, for `mlops data refresh` and `data.yml`."""
 
     source: Source
     """Where the new rows are."""
     table: Text | None = None
     """The dataset's table, a .csv; may be left out where it has only one."""
+    schedule: Schedule | None = None
+    """When `data.yml` reads it: a five-field cron expression in UTC, looked at once a day. Every
+    day, unless set."""
     mode: Literal["replace", "append"] = "replace"
     """Whether the source is the whole table, or rows to add to it."""
     clean: Cleaning = Cleaning()

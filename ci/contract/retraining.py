@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from ci.contract.base import Contract, Name, Text
+from ci.contract.base import Contract, Name, Schedule, Text
 from ci.contract.policy import Policy
-from ci.cron import Cron
 
 Trigger = Literal["drift", "performance", "data"]
-
-
-def _cron(value: str) -> str:
-    Cron.parse(value)
-    return value
 
 
 class Window(Contract):
@@ -35,7 +29,7 @@ class Window(Contract):
 class Retraining(Contract):
     """When the model is trained again by itself, and what moves then."""
 
-    schedule: Annotated[str, AfterValidator(_cron)] | None = None
+    schedule: Schedule | None = None
     """When it is due at the latest: a five-field cron expression in UTC, looked at once a day."""
     triggers: list[Trigger] = ["drift", "performance", "data"]
     """What else asks for it: an open drift issue, one about its performance, new data."""

@@ -47,9 +47,15 @@ class Change:
     shifted: bool
 
 
-def compare(table: Table, before: Path, after: Path) -> tuple[int, int, list[Change]]:
-    """Rows before and after, and each column of the contract in both files."""
-    old, new = _Version(table, before), _Version(table, after)
+def compare(table: Table, before: Path | None, after: Path) -> tuple[int, int, list[Change]]:
+    """Rows before and after, and each column of the contract in both files.
+
+    Without a version before there are no rows before, and no changes.
+    """
+    new = _Version(table, after)
+    if before is None:
+        return 0, new.rows, []
+    old = _Version(table, before)
     changes = []
     for name, rules in table.columns.items():
         drift = _drift(rules, old.sample[name], new.sample[name])

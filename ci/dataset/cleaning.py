@@ -37,26 +37,38 @@ class Cleaner:
             piece = self._convert(piece, name, factor)
         for name, outlier in self.rules.outliers.items():
             piece = self._without(piece, name, outlier)
-        return self.new_rows(piece)
+        return self._new_rows(piece)
 
-    def new_rows(self, piece: pa.Table) -> pa.Table:
-        """``piece`` without the rows that came before, where they are to be dropped."""
-        import numpy as np
-        import pandas as pd
+    def old_rows(self, piece: pa.Table) -> pa.Table:
+        """``piece`` of the version before, which is known from now on."""
+        if self.rules.duplicates == "drop":
+            return self._first(piece)
+        self._seen.update(_hashes(piece, list(self.table.columns)))
+        return piece
+
+    def _new_rows(self, piece: pa.Table) -> pa.Table:
+        if not self.table.columns.keys() <= set(piece.column_names):
+            return piece  # which the contract refuses
+        if self.rules.duplicates == "drop":
+            return self._first(piece)
+        if not self._seen:
+            return piece
+        there = [each in self._seen for each in _hashes(piece, list(self.table.columns))]
+        return self._without_those(piece, there, "rows that were here already")
+
+    def _first(self, piece: pa.Table) -> pa.Table:
+        """``piece`` without the rows that came before, in it or in another piece."""
+        again = []
+        for each in _hashes(piece, self.table.key or list(self.table.columns)):
+            again.append(each in self._seen)
+            self._seen.add(each)
+        return self._without_those(piece, again, "duplicate rows dropped")
+
+    def _without_those(self, piece: pa.Table, those: list[bool], what: str) -> pa.Table:
         import pyarrow as pa
 
-        if self.rules.duplicates == "refuse" or not piece.num_rows:
-            return piece
-        columns = self.table.key or piece.column_names
-        texts = pd.DataFrame(
-            {each: piece.column(each).cast(pa.string()).to_pandas() for each in columns}
-        )
-        hashes = pd.util.hash_pandas_object(texts, index=False).to_numpy()
-        first = ~pd.Series(hashes).duplicated().to_numpy()
-        first &= ~np.isin(hashes, np.fromiter(self._seen, np.uint64, len(self._seen)))
-        self._seen.update(hashes[first].tolist())
-        self._count("duplicate rows dropped", int((~first).sum()))
-        return piece.filter(pa.array(first))
+        self._count(what, sum(those))
+        return piece.filter(pa.array([not each for each in those], pa.bool_()))
 
     def _convert(self, piece: pa.Table, name: str, factor: float) -> pa.Table:
         import pyarrow as pa
@@ -104,6 +116,17 @@ class Cleaner:
     def _count(self, what: str, number: int) -> None:
         if number:
             self.counts[what] = self.counts.get(what, 0) + number
+
+
+def _hashes(piece: pa.Table, columns: list[str]) -> list[int]:
+    """One number a row, of the texts of ``columns``."""
+    import pandas as pd
+    import pyarrow as pa
+
+    texts = {each: piece.column(each).cast(pa.string()).to_pandas() for each in columns}
+    hashed = pd.util.hash_pandas_object(pd.DataFrame(texts), index=False)
+    found: list[int] = hashed.tolist()
+    return found
 
 
 def _put(piece: pa.Table, name: str, values: Any) -> pa.Table:

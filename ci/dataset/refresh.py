@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ci.assets.objects import file_md5
 from ci.clock.inputs import ensure_dataset
 from ci.console import step
 from ci.contract.dataset import dataset_dir, load_dataset
@@ -15,7 +16,9 @@ from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import write_csv
 from ci.errors import MlopsError
-from ci.files import file_digest
+from ci.files import write_whole
+from ci.fingerprint import recorded_digest
+from ci.report.markdown import plain
 from ci.storage.fetch import fetch, shown
 
 if TYPE_CHECKING:
@@ -53,46 +56,72 @@ class Refreshed:
         if not self.new:
             return f"data/{self.name}: {self.source} holds what is here already."
         lines = [
-            f"`{self.table}` of `data/{self.name}`, read from {self.source}: {self.rows:,} rows, "
-            f"{self.rows - self.rows_before:+,} since the version before.",
+            f"`{self.table}` of `data/{self.name}`, read from {plain(self.source)}: "
+            f"{self.rows:,} rows, {self._since()}.",
             "",
-            *(f"- {what}: {number:,}" for what, number in self.cleaned.items()),
-            *(in_words(self.changes) or ["- No range, share of missing values or value shifted."]),
+            *(f"- {plain(what)}: {number:,}" for what, number in self.cleaned.items()),
         ]
+        if self.rows_before:
+            unmoved = ["- No range, share of missing values or value shifted."]
+            lines += in_words(self.changes) or unmoved
         return "\n".join(lines)
 
+    def _since(self) -> str:
+        if not self.rows_before:
+            return "the first version"
+        return f"{self.rows - self.rows_before:+,} since the version before"
 
-def refresh_dataset(repository: Repository, name: str) -> Refreshed:
+
+def refresh_dataset(repository: Repository, name: str, waiting: Path | None = None) -> Refreshed:
     """Read the declared source, clean it, hold it against the contract, and make it the version.
 
-    Whatever is refused leaves the dataset as it was.
+    ``waiting`` is a table that an earlier reading made of the version here, and that nobody has
+    merged yet: rows are added to it. Whatever is refused leaves the dataset as it was.
 
     Raises:
         MlopsError: ``no_refresh``, ``bad_source``, ``bad_table``, ``bad_data``, ``dvc_failed``.
     """
     dataset = load_dataset(repository, name)
-    rules, called, table = _declared(repository, dataset)
-    current = ensure_dataset(repository, name, called)
+    rules, called, table = declared(repository, dataset)
+    target = dataset_dir(repository, name) / table.file
+    recorded = recorded_digest(repository.root, repository.relative(target))
+    known = recorded or target.is_file()
+    current = ensure_dataset(repository, name, called) if known else None
     source = shown(rules.source)
     with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
         fetched = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
         made = folder / table.file
         made.parent.mkdir(parents=True, exist_ok=True)
         cleaner = Cleaner(table, rules.clean)
-        old = current if rules.mode == "append" else None
+        old = (waiting or current) if rules.mode == "append" else None
         for _ in write_csv(_pieces(table, cleaner, old, fetched), made):
             pass
         _require_valid(dataset, called, table, folder)
         before, rows, changes = compare(table, current, made)
-        new = file_digest(made) != file_digest(current)
+        new = file_md5(made) != recorded
         if new:
             dvc_tracked(repository, folder, made)
-            for path in (made, made.with_name(f"{made.name}.dvc")):
-                path.replace(current.with_name(path.name))
+            _put(made, target)
     return Refreshed(name, called, source, new, before, rows, cleaner.counts, changes)
 
 
-def _declared(repository: Repository, dataset: Dataset) -> tuple[Refresh, str, Table]:
+def _put(made: Path, target: Path) -> None:
+    """The record comes last: until then, a run that is killed has changed no version."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ignored = target.with_name(".gitignore")
+    lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
+    if f"/{target.name}" not in lines:
+        write_whole(ignored, "".join(f"{line}\n" for line in [*lines, f"/{target.name}"]))
+    for name in (target.name, f"{target.name}.dvc"):
+        made.with_name(name).replace(target.with_name(name))
+
+
+def declared(repository: Repository, dataset: Dataset) -> tuple[Refresh, str, Table]:
+    """What `dataset.yaml` says of new rows, and the name and rules of the table that they go to.
+
+    Raises:
+        MlopsError: ``no_refresh``: it says nothing, or a stage makes the tables.
+    """
     where = f"data/{dataset.name}/dataset.yaml"
     rules = dataset.refresh
     if rules is None:
@@ -114,7 +143,7 @@ def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: Path) -> Iter
     """The rows of the next version, in the order of the contract's columns."""
     if old is not None:
         for piece in open_table(old, _texts(table)).tables(PIECE_ROWS):
-            yield _in_order(cleaner.new_rows(piece), table)
+            yield _in_order(cleaner.old_rows(piece), table)
     for piece in open_table(new, _texts(table)).tables(PIECE_ROWS):
         yield _in_order(cleaner.clean(piece), table)
 
@@ -141,4 +170,4 @@ def _require_valid(dataset: Dataset, called: str, table: Table, folder: Path) ->
         )
 
 
-__all__ = ["Refreshed", "refresh_dataset"]
+__all__ = ["Refreshed", "declared", "refresh_dataset"]

@@ -53,21 +53,33 @@ class Proposed:
 
 
 def propose(
-    root: Path, github: GitHub, opener: GitHub, branch: str, paths: Sequence[str], text: Text
+    root: Path,
+    github: GitHub,
+    opener: GitHub,
+    branch: str,
+    paths: Sequence[str],
+    text: Text,
+    *,
+    again: bool = True,
 ) -> Proposed:
     """Put ``paths`` as they are in the work tree on ``branch``, and ask for them to be merged.
 
     ``opener`` has the token of the GitHub App, whose pull requests are checked by themselves, or
-    is ``github``, with whose token the checks are started by hand.
+    is ``github``, with whose token the checks are started by hand. Without ``again`` nothing is
+    opened where a pull request with just that was closed last.
 
     Raises:
         MlopsError: ``git_failed``, ``push_failed``, ``cml_missing``, ``cml_failed``, or what
             GitHub says.
     """
-    there = pulls.open_pulls(github, f"{github.context.owner}:{branch}")
+    head = f"{github.context.owner}:{branch}"
+    there = pulls.open_pulls(github, head)
     commit = _commit(root, paths, text.message)
-    if there and _holds(root, opener, branch, commit, paths):
+    if there and _holds(root, opener, f"refs/heads/{branch}", commit, paths):
         return Proposed(there[0]["number"], there[0]["html_url"], "unchanged")
+    closed = None if there or again else pulls.refused(github, head)
+    if closed and _holds(root, opener, f"refs/pull/{closed['number']}/head", commit, paths):
+        return Proposed(closed["number"], closed["html_url"], "refused")
     _push(root, opener, commit, branch)
     if there:
         pull = pulls.update(opener, there[0]["number"], text.title, text.body)
@@ -95,12 +107,25 @@ def _commit(root: Path, paths: Sequence[str], message: str) -> str:
         return _run(root, index, "commit-tree", tree, "-p", "HEAD", "-m", message)
 
 
-def _holds(root: Path, opener: GitHub, branch: str, commit: str, paths: Sequence[str]) -> bool:
-    """Whether the branch has the same content of ``paths`` already."""
-    token = authorization(opener.context.token)
-    _run(root, token, "fetch", "-q", "--depth=1", "origin", f"refs/heads/{branch}")
-    there = git(root, "rev-parse", "FETCH_HEAD").strip()
+def _holds(root: Path, opener: GitHub, ref: str, commit: str, paths: Sequence[str]) -> bool:
+    """Whether ``ref`` on GitHub has the same content of ``paths`` already."""
+    there = fetch(root, opener, ref)
     return not git(root, "diff", "--name-only", there, commit, "--", *paths).strip()
+
+
+def fetch(root: Path, opener: GitHub, ref: str) -> str:
+    """The commit that ``ref`` names on GitHub; it and the one before are here now."""
+    token = authorization(opener.context.token)
+    _run(root, token, "fetch", "-q", "--depth=2", "origin", ref)
+    return git(root, "rev-parse", "FETCH_HEAD").strip()
+
+
+def show(root: Path, commit: str, path: str) -> str | None:
+    """The file ``path`` as it is in ``commit``; None where it is not there."""
+    try:
+        return git(root, "show", f"{commit}:{path}")
+    except MlopsError:
+        return None
 
 
 def _push(root: Path, opener: GitHub, commit: str, branch: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ci.github import issues
 from ci.github.client import GitHubError
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def open_pulls(github: GitHub, head: str | None = None) -> list[Pull]:
     return list(github.paginate(f"{github.repo}/pulls", query))
 
 
+def refused(github: GitHub, head: str) -> Pull | None:
+    """The newest closed pull request from ``head`` (owner:branch), where it was not merged."""
+    query = {"state": "closed", "head": head, "sort": "created", "direction": "desc"}
+    newest = next(iter(github.paginate(f"{github.repo}/pulls", query)), None)
+    return newest if newest and not newest["merged_at"] else None
+
+
 def create(github: GitHub, head: str, base: str, title: str, body: str) -> Pull:
     """Open a pull request; where one from ``head`` is open already, it is that one."""
     asked = {"head": head, "base": base, "title": title, "body": body}
@@ -73,3 +81,9 @@ def update(github: GitHub, number: int, title: str, body: str) -> Pull:
     """Change title and text of a pull request."""
     changed: Pull = github.patch(f"{github.repo}/pulls/{number}", {"title": title, "body": body})
     return changed
+
+
+def close(github: GitHub, number: int, reason: str) -> None:
+    """Close a pull request with a comment."""
+    issues.comment(github, number, reason)
+    github.patch(f"{github.repo}/pulls/{number}", {"state": "closed"})

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from ci.repository import Repository
 
+# Where people put files for `data.yml` to read.
+UPLOADS = "incoming"
+
 
 @dataclass(frozen=True)
 class Touched:
@@ -58,9 +61,7 @@ def _add_by_dataset(
     repository: Repository, names: list[str], files: list[str], reasons: dict[str, str]
 ) -> None:
     datasets = {
-        file.split("/")[1]: f"{file} changed"
-        for file in reversed(files)
-        if file.startswith("data/") and file.count("/") > 1 and not file.endswith("README.md")
+        file.split("/")[1]: f"{file} changed" for file in reversed(files) if _of_dataset(file)
     }
     if not datasets:
         return
@@ -69,6 +70,13 @@ def _add_by_dataset(
         for dataset in _contract(repository, name).get("datasets") or []:
             if dataset in datasets:
                 reasons.setdefault(name, f"dataset {dataset}: {datasets[dataset]}")
+
+
+def _of_dataset(file: str) -> bool:
+    """Whether a changed ``file`` changes its dataset; rows that nobody has read yet do not."""
+    parts = file.split("/")
+    inside = parts[0] == "data" and len(parts) > 2 and not file.endswith("README.md")
+    return inside and not (parts[2] == UPLOADS and len(parts) > 3)
 
 
 def _add_derived_datasets(repository: Repository, datasets: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +111,47 @@ def test_new_rows_are_cleaned_as_declared_and_become_a_version(
     assert tracked(repository) == version
 
 
+def test_rows_that_were_added_are_not_added_again(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    new = pd.DataFrame({"amount": [2.5], "receipt": ["n1"], "shop": ["north"]})
+    put(tmp_path, new)
+    assert refresh(mode="append")["rows"] == 201
+    put(tmp_path, pd.concat([new, new.assign(receipt="n2")]))
+    again = refresh(mode="append")
+    assert (again["new"], again["rows"]) == (True, 202)
+    assert again["cleaned"] == {"rows that were here already": 1}
+    assert refresh(mode="append")["new"] is False
+    put(tmp_path, new.assign(amount=3))
+    assert "the same receipt as an earlier row" in refresh(mode="append")["error"]["message"]
+
+
+def test_the_first_version_needs_nobody_who_pushes(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    folder = repository.data_dir / "sales" / "tables"
+    shutil.rmtree(folder)
+    put(tmp_path, ROWS)
+    done = refresh(mode="append")
+    assert (done["new"], done["rows_before"], done["rows"]) == (True, 0, 200)
+    assert done["changes"] == []
+    assert set(tracked(repository)) == {".gitignore", "sales.csv", "sales.csv.dvc"}
+    assert (folder / ".gitignore").read_text() == "/sales.csv\n"
+
+
+def test_a_reading_that_was_killed_before_its_record_is_done_again(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    folder = repository.data_dir / "sales" / "tables"
+    record = (folder / "sales.csv.dvc").read_bytes()
+    put(tmp_path, ROWS.iloc[:150])
+    refresh()
+    made = (folder / "sales.csv.dvc").read_bytes()
+    (folder / "sales.csv.dvc").write_bytes(record)
+    assert refresh()["new"] is True
+    assert (folder / "sales.csv.dvc").read_bytes() == made
+
+
 def test_a_shift_a_range_and_missing_values_are_said(
     refresh: Refresh, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,6 +178,7 @@ def test_a_shift_a_range_and_missing_values_are_said(
         (ROWS.assign(amount=-1.0), {}, "amount"),
         (pd.concat([ROWS, ROWS]), {}, "receipt"),
         (ROWS.drop(columns="shop"), {}, "the column is missing"),
+        (ROWS.drop(columns="receipt"), {"clean": {"duplicates": "drop"}}, "column receipt"),
         (ROWS.assign(more=1), {}, "the column is not in the contract"),
         (ROWS.assign(amount="much"), {"clean": {"units": {"amount": 2}}}, "found 'much'"),
         (ROWS.iloc[:0], {}, "it has a header and no rows"),

@@ -87,7 +87,10 @@ def test_runners_and_locks_touch_every_model(repository: Repository, file: str) 
     assert names(repository) == ["first", "second", "third"]
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/page.md", "models/first/README.md"])
+@pytest.mark.parametrize(
+    "file",
+    ["README.md", "docs/page.md", "models/first/README.md", "data/sales/incoming/march.csv"],
+)
 def test_documentation_touches_no_model(repository: Repository, file: str) -> None:
     path = repository.root / file
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,11 @@ MODEL_INPUT = {"model"}
 # When each file runs; inputs of workflow_dispatch by name.
 TRIGGERS: dict[str, dict[str, Any]] = {
     "batch.yml": {"schedule": ["37 */6 * * *"], "workflow_dispatch": MODEL_INPUT},
+    "data.yml": {
+        "schedule": ["23 3 * * *"],
+        "push": {"branches": ["main"], "paths": ["data/*/incoming/**"]},
+        "workflow_dispatch": {"dataset"},
+    },
     "deploy.yml": {"push": {"branches": ["main"]}, "workflow_dispatch": {"model", "unpin"}},
     "drift.yml": {"schedule": ["53 6 * * 1"], "workflow_dispatch": MODEL_INPUT},
     "new-model.yml": {"issues": {"types": ["opened", "edited", "reopened"]}},
@@ -70,6 +75,10 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "score": CHECKOUT,
         "merge": CHECKOUT,
         "publish": {"contents": WRITE},
+    },
+    "data.yml": {
+        "due": {"actions": READ, "contents": READ},
+        "refresh": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
     },
     "deploy.yml": {
         "plan": CHECKOUT,

@@ -22,6 +22,7 @@ MAY = {"actions": "read", "contents": "read", "issues": "write"}
 NOW = datetime(2026, 11, 16, 9, 11, tzinfo=UTC)  # a Monday, as watchdog.yml runs
 KEPT = {
     "batch.yml": "2026-11-16T06:44:10Z",
+    "data.yml": "2026-11-16T03:31:00Z",
     "drift.yml": "2026-11-16T07:02:00Z",
     "retrain.yml": "2026-11-16T07:50:00Z",
     "watchdog.yml": "2026-11-15T09:20:00Z",

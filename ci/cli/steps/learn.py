@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ci.cli.options import Model
-
-if TYPE_CHECKING:
-    from ci.github.client import GitHub
-
-# The token of the GitHub App, where there is one: what it opens starts the checks by itself.
-APP_TOKEN = "APP_TOKEN"  # noqa: S105 (a name)
+from ci.cli.steps.tokens import tokens
 
 
 def register(app: typer.Typer) -> None:
@@ -56,23 +50,9 @@ def retrain(
     from ci.repository import Repository
     from ci.retrain.request import request
 
-    github, opener = _tokens()
+    github, opener = tokens()
     now = datetime.now(UTC)
     with inert():
         done = request(Repository.find(), github, opener, model, json.loads(reasons), now)
     print(f"{model}: {done.said()}")
     add_summary(f"**{model}**: {done.said()}")
-
-
-def _tokens() -> tuple[GitHub, GitHub]:
-    """GitHub for this run, and for what it opens; stages that run later see no token."""
-    from dataclasses import replace
-
-    from ci.github.client import GitHub
-    from ci.github.context import Context
-
-    context = Context.from_environment()
-    github = GitHub(context)
-    app = os.environ.pop(APP_TOKEN, "")
-    os.environ.pop("GITHUB_TOKEN", None)
-    return github, GitHub(replace(context, token=app)) if app else github

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.workflows.standin.hub import Hub, Refusal, Token
+from tests.workflows.standin.pulls import refresh_heads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,4 +111,6 @@ def serve(
     head, _, content = done.stdout.partition(b"\r\n\r\n")
     fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
     status = int(fields.pop("Status", "200 OK").split()[0])
+    if service == "git-receive-pack":
+        refresh_heads(hub)
     return status, fields, content

@@ -64,6 +64,14 @@ def refresh_head(hub: Hub, pull: Document) -> None:
     refresh_merge(hub, pull["number"])
 
 
+def refresh_heads(hub: Hub) -> None:
+    """Follow every branch of an open pull request that was pushed to."""
+    for pull in hub.pulls.values():
+        now_there = hub.commit_of(f"refs/heads/{pull['head_ref']}", pull["head_owner"])
+        if pull["state"] == "open" and now_there not in (None, head_sha(hub, pull)):
+            refresh_head(hub, pull)
+
+
 def refresh_merge(hub: Hub, number: int) -> str | None:
     """Main and the pull request together, in `refs/pull/N/merge`; None where they conflict."""
     commit = merge_commit(hub, number, f"Merge pull request {number}")
