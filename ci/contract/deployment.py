@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ci.contract.base import Contract, Name
 from ci.contract.policy import Policy
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
     from ci.yaml_file import Key
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+ANY = "0.0.0.0"  # noqa: S104
+
+
+def _an_address(text: str) -> str:
+    ip_address(text)
+    return text
+
+
+class Tls(Contract):
+    """Callers of other machines, over TLS; HAProxy listens for them once an API key is made."""
+
+    certificate: Annotated[str, Field(pattern=r"^/\S+$")]
+    """File on that machine with the certificate, those of its issuers and its key, as PEM."""
+    address: Annotated[str, Field(pattern=r"^[0-9a-f.:]+$"), AfterValidator(_an_address)] = ANY
+    """The address of the machine that is listened on; as it is: all of them."""
+    port: Port = 7443
+    """The port on it."""
 
 
 class LocalTarget(Contract):
@@ -29,6 +47,8 @@ class LocalTarget(Contract):
     """How long a version may take until it is ready."""
     warm_seconds: Annotated[float, Field(ge=0, le=7 * 86400)] = 3600.0
     """How long the version before goes on running, so that a rollback takes no start; 0: not."""
+    tls: Tls | None = None
+    """Without it only this machine can call."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -36,6 +56,10 @@ class LocalTarget(Contract):
             raise ValueError(f"first_port {self.first_port} is above last_port {self.last_port}")
         if self.first_port <= self.port <= self.last_port:
             raise ValueError(f"port {self.port} is one of first_port to last_port; choose another")
+        if self.tls and self.first_port <= self.tls.port <= self.last_port:
+            raise ValueError(f"tls.port {self.tls.port} is one of first_port to last_port")
+        if self.tls and self.tls.port == self.port:
+            raise ValueError(f"tls.port {self.port} is port too; choose another")
         return self
 
 

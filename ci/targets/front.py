@@ -17,7 +17,7 @@ from ci.console import say
 from ci.errors import MlopsError
 from ci.files import file_digest, read_json, write_json, write_whole
 from ci.setup import haproxy
-from ci.targets import maps, processes
+from ci.targets import maps, processes, tls
 from ci.targets.http import ANSWER_SECONDS
 from ci.targets.ports import HOST, is_free
 from ci.targets.services import CANARY, LIVE, all_records, live_services
@@ -47,12 +47,13 @@ PAGE = (
 
 @dataclass(frozen=True)
 class Front:
-    """The process that keeps HAProxy running, its port, and the digest of its configuration."""
+    """The process that keeps HAProxy running, its port, and of what it was configured."""
 
     pid: int
     started: str
     port: int
     digest: str
+    tls: str = ""
 
 
 def folder_of(repository: Repository) -> Path:
@@ -77,11 +78,14 @@ def require(repository: Repository, policy: LocalTarget) -> None:
     """Make sure that a version that is started now can be reached afterwards.
 
     Raises:
-        MlopsError: ``no_haproxy`` or ``port_in_use``; nothing has changed.
+        MlopsError: ``no_haproxy``, ``no_tls`` or ``port_in_use``; nothing has changed.
     """
     if haproxy.find() is None:
         raise MlopsError("no_haproxy", haproxy.ADVICE)
     front = recorded(repository)
+    wrong = None if front else tls.problem(repository, policy.tls)
+    if wrong:
+        raise MlopsError("no_tls", wrong)
     if not (front and front.port == policy.port) and not is_free(policy.port):
         raise MlopsError(
             "port_in_use",
@@ -94,17 +98,29 @@ def apply(repository: Repository, policy: LocalTarget) -> None:
     """Have callers reach what the records say is live, at the policy's port.
 
     Raises:
-        MlopsError: ``no_haproxy``, ``port_in_use`` or ``front_failed``.
+        MlopsError: ``no_haproxy``, ``no_tls``, ``port_in_use`` or ``front_failed``.
     """
     with in_turn(repository, "switch"):
         require(repository, policy)
         content = _written(repository)
         front = recorded(repository)
-        if front and (front.port, front.digest) == (policy.port, file_digest(CONFIGURATION)):
+        if front and _is_current(repository, front, policy):
             _replace(repository, content)
         else:
             _stop(repository)
             _start(repository, policy)
+
+
+def _is_current(repository: Repository, front: Front, policy: LocalTarget) -> bool:
+    """Whether HAProxy runs as the policy says, or better goes on as it does."""
+    if (front.port, front.digest) != (policy.port, file_digest(CONFIGURATION)):
+        return False
+    if front.tls == tls.state(policy.tls):
+        return True
+    wrong = tls.problem(repository, policy.tls)
+    if wrong:
+        say(f"HAProxy goes on as it was started: {wrong}")
+    return bool(wrong)
 
 
 def withdraw(repository: Repository) -> None:
@@ -160,10 +176,12 @@ def _start(repository: Repository, policy: LocalTarget) -> None:
     command = [sys.executable, "-m", DOORMAN, root, str(policy.port), str(haproxy.find())]
 
     def note(pid: int, started: str) -> None:
-        front = Front(pid, started, policy.port, file_digest(CONFIGURATION))
+        digest = file_digest(CONFIGURATION)
+        front = Front(pid, started, policy.port, digest, tls.state(policy.tls))
         write_json(folder / "process.json", asdict(front))
 
-    pid, started = processes.start(command, {"PATH": path}, log, HERE.parents[1], note)
+    environment = {"PATH": path, **tls.variables(policy.tls)}
+    pid, started = processes.start(command, environment, log, HERE.parents[1], note)
     deadline = time.monotonic() + START_SECONDS
     while not answers(policy.port):
         if not processes.is_running(pid, started) or time.monotonic() > deadline:
@@ -171,6 +189,8 @@ def _start(repository: Repository, policy: LocalTarget) -> None:
             raise _failed(repository, "it does not answer")
         time.sleep(0.05)
     say(f"HAProxy answers at http://{HOST}:{policy.port}/ for all models.")
+    if policy.tls:
+        say(f"Other machines reach it over TLS at {policy.tls.address}, port {policy.tls.port}.")
 
 
 def _stop(repository: Repository) -> None:

@@ -23,6 +23,7 @@ from ci.contract.deployment import (
     LocalTarget,
     Objectives,
     Shadow,
+    Tls,
 )
 from ci.registry.versions import Version
 from ci.repository import Repository
@@ -61,6 +62,7 @@ class Place:
     canary: Canary | None = None
     shadow: Shadow = field(default_factory=Shadow)
     p99_seconds: float = 1.0
+    tls: Tls | None = None
 
     @property
     def policy(self) -> DeploymentPolicy:
@@ -70,6 +72,7 @@ class Place:
             "first_port": PORT + 1,
             "last_port": PORT + 39,
             "warm_seconds": self.warm_seconds,
+            "tls": self.tls,
         }
         return DeploymentPolicy(
             local=LocalTarget.model_validate(target),
