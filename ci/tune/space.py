@@ -44,5 +44,6 @@ def contains(dimension: Dimension, value: Scalar) -> bool:
     """Whether a search of ``dimension`` could come to ``value``."""
     if dimension.choices is not None:
         return value in dimension.choices
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    kinds = int if dimension.whole else int | float
+    numeric = isinstance(value, kinds) and not isinstance(value, bool)
     return numeric and dimension.low <= float(value) <= dimension.high

@@ -63,6 +63,7 @@ TRIGGERS: dict[str, dict[str, Any]] = {
         "workflow_dispatch": {"model", "reason"},
     },
     "rollback.yml": {"workflow_dispatch": {"model", "version", "reason"}},
+    "tune.yml": {"workflow_dispatch": {"model", "trials", "minutes"}},
     "watchdog.yml": {"schedule": ["11 9 * * *"], "workflow_dispatch": set()},
 }
 READ, WRITE = "read", "write"
@@ -114,6 +115,11 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "rollback.yml": {
         "rollback": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
+    },
+    "tune.yml": {
+        "language": CHECKOUT,
+        "search": CHECKOUT,
+        "propose": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
     },
     "watchdog.yml": {"watchdog": {"actions": READ, "contents": READ, "issues": WRITE}},
 }

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 APP_TOKEN = "APP_TOKEN"  # noqa: S105 (a name)
 
 
-def tokens() -> tuple[GitHub, GitHub]:
-    """GitHub for this run, and for what it opens; stages that run later see no token."""
+def tokens(*, keep: bool = False) -> tuple[GitHub, GitHub]:
+    """GitHub for this run, and for what it opens.
+
+    Stages that run later see no token; where none does, ``keep`` leaves this run's for Git.
+    """
     from dataclasses import replace
 
     from ci.github.client import GitHub
@@ -22,5 +25,6 @@ def tokens() -> tuple[GitHub, GitHub]:
     context = Context.from_environment()
     github = GitHub(context)
     app = os.environ.pop(APP_TOKEN, "")
-    os.environ.pop("GITHUB_TOKEN", None)
+    if not keep:
+        os.environ.pop("GITHUB_TOKEN", None)
     return github, GitHub(replace(context, token=app)) if app else github
