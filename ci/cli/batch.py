@@ -46,6 +46,7 @@ def score(
     Without --input and --output it scores what the contract declares, and delivers it there.
     """
     from ci.errors import MlopsError
+    from ci.observe.push import batch_told
     from ci.repository import Repository
     from ci.score import Shard
     from ci.score.declared import score_declared, score_given
@@ -55,7 +56,9 @@ def score(
     if input is not None and output is not None:
         done = score_given(Repository.find(), model, input, output, share)
     elif input is None and output is None and share.of == 1:
-        whole = score_declared(Repository.find(), model)
+        repository = Repository.find()
+        with batch_told(repository, model):
+            whole = score_declared(repository, model)
         done, places = whole.scored, whole.places
     else:
         raise MlopsError(

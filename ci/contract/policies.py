@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.contract.access import AccessPolicy
+from ci.contract.alerting import AlertingPolicy
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.images import ImagesPolicy
 from ci.contract.monitoring import MonitoringPolicy
@@ -20,6 +21,7 @@ POLICIES: tuple[type[Policy], ...] = (
     DeploymentPolicy,
     ImagesPolicy,
     MonitoringPolicy,
+    AlertingPolicy,
     RetrainingPolicy,
     AccessPolicy,
     TrustPolicy,

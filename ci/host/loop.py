@@ -12,6 +12,7 @@ from ci.busy import only_one
 from ci.console import say
 from ci.errors import MlopsError
 from ci.host import converge as step
+from ci.host.alarm import Alarm
 from ci.host.lease import is_shared, take_turn
 from ci.host.pins import pending, set_pin
 from ci.host.place import become, folder, policy_of
@@ -61,8 +62,19 @@ class Loop:
     again: dict[str, tuple[float, float]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._alarm = Alarm(self.repository, self.own.name, patient=self.patient)
+
     def look(self) -> Looked:
-        """Pull, put right, report: whatever fails, the rest is done."""
+        """Pull, put right, report, raise alerts: whatever fails, the rest is done."""
+        looked = self._looked()
+        try:
+            self._alarm.tell(looked.problems)
+        except Exception as error:  # whatever it is, services are looked after
+            looked.problems.append(_plain(error))
+        return looked
+
+    def _looked(self) -> Looked:
         problems = list(self._pulled())
         models: dict[str, Served] = {}
         try:

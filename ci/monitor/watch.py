@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
 from ci.files import write_json
+from ci.observe.push import Alert, about, asked, push
 from ci.observe.write import ALERTMANAGER
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from ci.contract.monitoring import Watch
     from ci.monitor.drift import Checked
     from ci.repository import Repository
-
-POST_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,10 @@ class Look:
 
 
 class Watcher:
-    """Looks at one model's calls; ``alertmanager`` is host and port."""
+    """Looks at one model's calls."""
 
-    def __init__(
-        self, repository: Repository, model: str, rules: Watch, alertmanager: str = ALERTMANAGER
-    ) -> None:
+    def __init__(self, repository: Repository, model: str, rules: Watch) -> None:
         self._repository, self._model, self._rules = repository, model, rules
-        self._alertmanager = alertmanager
         self._raised: dict[str, datetime] = {}
 
     @property
@@ -74,23 +68,19 @@ class Watcher:
 
     def _tell(self, checked: Checked, now: datetime) -> str:
         """Hand the alert to Alertmanager, which knows who is told; none listening is no failure."""
-        ends = now + timedelta(hours=self._rules.cooldown_hours)
-        alert = {
-            "labels": {"alertname": "Drift", "model": self._model, "severity": "warning"},
-            "annotations": {"summary": checked.headline, "description": checked.period},
-            "startsAt": now.isoformat(),
-            "endsAt": ends.isoformat(),
-        }
-        request = urllib.request.Request(
-            f"http://{self._alertmanager}/api/v2/alerts",
-            data=json.dumps([alert]).encode(),
-            headers={"Content-Type": "application/json"},
+        url = asked() or f"http://{ALERTMANAGER}"
+        alert = Alert(
+            "Drift",
+            about(self._repository, self._model),
+            "warning",
+            checked.headline,
+            f"On its host, type: mlops drift {self._model} --live (docs/how-to/read-a-drift-report"
+            ".md)",
+            {"description": checked.period},
         )
-        try:
-            with urllib.request.urlopen(request, timeout=POST_SECONDS):  # noqa: S310
-                return "Alertmanager has it."
-        except OSError:
-            return f"No Alertmanager took it at {self._alertmanager}."
+        if push(alert, now, now + timedelta(hours=self._rules.cooldown_hours), url):
+            return "Alertmanager has it."
+        return f"No Alertmanager took it at {url}."
 
 
 def looks(watcher: Watcher, rules: Watch) -> Iterator[Look]:

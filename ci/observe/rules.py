@@ -29,6 +29,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "1m",
                         "No process of {{ $labels.model }} lives: every call is answered with 503.",
                         "model-does-not-answer",
+                        "mlops doctor",
                     ),
                     _alert(
                         "ModelDown",
@@ -36,6 +37,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "1m",
                         "{{ $labels.model }} does not answer Prometheus.",
                         "model-does-not-answer",
+                        "mlops doctor",
                     ),
                     _alert(
                         "ModelErrors",
@@ -45,6 +47,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "{{ $labels.model }} fails on {{ $value | humanizePercentage }} of calls: "
                         "its error budget of a month is gone in two days.",
                         "api-answers-an-error",
+                        "mlops logs {{ $labels.model }}",
                     ),
                     _alert(
                         "ModelSlow",
@@ -53,6 +56,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "10m",
                         f"One call in a hundred to {{{{ $labels.model }}}} takes over {slow:g} s.",
                         "model-is-slow",
+                        "mlops logs {{ $labels.model }}",
                     ),
                     _alert(
                         "ModelRestarts",
@@ -60,6 +64,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "0m",
                         "Processes of {{ $labels.model }} die again and again.",
                         "model-does-not-answer",
+                        "mlops logs {{ $labels.model }}",
                     ),
                     _alert(
                         "ModelWithoutTraffic",
@@ -68,6 +73,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "10m",
                         "Nobody calls {{ $labels.model }}, and yesterday at this hour they did.",
                         "nobody-calls-a-model",
+                        "mlops status",
                     ),
                     _alert(
                         "ModelRecordsDropped",
@@ -75,6 +81,7 @@ def rules(objectives: Objectives) -> dict[str, Any]:
                         "0m",
                         "Access records or predictions of {{ $labels.model }} can't be written.",
                         "records-are-lost",
+                        "mlops doctor",
                     ),
                 ],
             }
@@ -88,11 +95,18 @@ def _share(window: str) -> str:
     return f"{failed} / sum by (model) (rate({CALLS}[{window}]))"
 
 
-def _alert(name: str, condition: str, wait: str, summary: str, runbook: str) -> dict[str, Any]:
+def _alert(
+    name: str, condition: str, wait: str, summary: str, runbook: str, command: str
+) -> dict[str, Any]:
+    page = f"{RUNBOOKS}/{runbook}.md"
     return {
         "alert": name,
         "expr": condition,
         "for": wait,
         "labels": {"severity": "page"},
-        "annotations": {"summary": summary, "runbook_url": f"{RUNBOOKS}/{runbook}.md"},
+        "annotations": {
+            "summary": summary,
+            "next": f"On its host, type: {command} ({page})",
+            "runbook_url": page,
+        },
     }

@@ -23,6 +23,7 @@ from ci.tune.words import summary
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ci.contract.columns import Scalar
     from ci.contract.model import ModelContract
     from ci.contract.tuning import Dimension
     from ci.github.client import GitHub
@@ -119,7 +120,7 @@ def _read(repository: Repository, contract: ModelContract, path: Path) -> Search
     return found
 
 
-def _fits(found: Search, space: list[Dimension], today: dict[str, object]) -> bool:
+def _fits(found: Search, space: list[Dimension], today: dict[str, Scalar]) -> bool:
     """Whether its trials are those of this space, from the parameters of ``today`` on."""
     numbers = [trial.number for trial in found.trials]
     if numbers != list(range(len(numbers))) or not 0 < len(numbers) <= MOST_TRIALS + 1:

@@ -2,73 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import yaml
 
 from ci.observe.write import ALERTMANAGER
-from ci.setup import apt
+from ci.repository import Repository
 from tests.support import services
-from tests.support.command import result
-from tests.support.repositories import new_repository
+from tests.support.alertmanager import Told, alertmanager, wait_for
+from tests.support.programs import bring_programs
+from tests.support.repositories import new_repository, write_dataset, write_model
 
-PACKAGES = ["prometheus", "prometheus-alertmanager"]
-LONGEST_SECONDS = 300
-
-
-class Inbox:
-    """A webhook, as the people on duty would have one; holds the alerts that came."""
-
-    def __init__(self) -> None:
-        self.alerts: list[dict[str, Any]] = []
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                inbox.alerts += json.loads(body)["alerts"]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def wait_for(self, name: str, status: str) -> dict[str, Any]:
-        """The alert of this name."""
-        deadline = time.monotonic() + LONGEST_SECONDS
-        while time.monotonic() < deadline:
-            for alert in self.alerts:
-                if (alert["labels"]["alertname"], alert["status"]) == (name, status):
-                    return alert
-            time.sleep(0.2)
-        raise AssertionError(f"{name} never came; these did: {self.alerts}")
+MODEL = "tiny-python"
 
 
 @pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    inbox = Inbox()
-    yield inbox
-    inbox.server.shutdown()
-    inbox.server.server_close()
+def repository(tmp_path: Path) -> Repository:
+    made = new_repository(tmp_path / "repository")
+    write_dataset(made, "sales")
+    write_model(made, MODEL, owner="procurement")
+    return made
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs() -> None:
-    if not all(shutil.which(each) for each in PACKAGES):
-        apt.install(PACKAGES, otherwise="Prometheus or its Alertmanager is missing.")
+@pytest.fixture
+def told(repository: Repository, tmp_path: Path) -> Iterator[Told]:
+    """Alertmanager, with the file that `mlops observe` writes."""
+    with alertmanager(repository, tmp_path / "secrets") as told:
+        yield told
 
 
 @pytest.fixture
@@ -80,98 +46,65 @@ def broken(tmp_path: Path) -> Iterator[services.Running]:
     service.stop()
 
 
-def start(folder: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-    with (folder / f"{program}.log").open("wb") as log:
-        return subprocess.Popen(
-            [*services.DIES_WITH_US, program, *arguments], cwd=folder, stdout=log, stderr=log
-        )
-
-
 @pytest.fixture
-def watched(broken: services.Running, inbox: Inbox, tmp_path: Path) -> Iterator[services.Running]:
+def watched(
+    broken: services.Running, told: Told, repository: Repository
+) -> Iterator[services.Running]:
     """The broken model, with Prometheus beside it as `mlops observe` sets it up."""
-    repository = new_repository(tmp_path / "repository")
-    folder = repository.root / Path(result(repository.root, "observe")["paths"][0]).parent
-    alertmanager, prometheus = services.free_port(), services.free_port()
+    bring_programs({"prometheus": "prometheus"})
+    folder, port = repository.state_dir / "observe", services.free_port()
     written = (folder / "prometheus.yaml").read_text()
     assert ALERTMANAGER in written
-    configuration = yaml.safe_load(written.replace(ALERTMANAGER, f"127.0.0.1:{alertmanager}"))
+    configuration = yaml.safe_load(written.replace(ALERTMANAGER, urlsplit(told.url).netloc))
     configuration["scrape_configs"][0]["static_configs"] = [
-        {"targets": [f"127.0.0.1:{broken.port}"], "labels": {"model": "tiny-python"}}
+        {"targets": [f"127.0.0.1:{broken.port}"], "labels": {"model": MODEL}}
     ]
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
-    (folder / "alertmanager.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "route": {"receiver": "duty", "group_wait": "1s", "group_interval": "1s"},
-                "receivers": [
-                    {
-                        "name": "duty",
-                        "webhook_configs": [
-                            {"url": f"http://127.0.0.1:{inbox.server.server_port}"}
-                        ],
-                    }
-                ],
-            }
-        )
-    )
-    processes = [
-        start(
-            folder,
-            "prometheus-alertmanager",
-            "--config.file=alertmanager.yaml",
-            "--storage.path=alertmanager",
-            "--cluster.listen-address=",
-            f"--web.listen-address=127.0.0.1:{alertmanager}",
-        ),
-        start(
-            folder,
-            "prometheus",
-            "--config.file=prometheus.yaml",
-            "--storage.tsdb.path=prometheus",
-            f"--web.listen-address=127.0.0.1:{prometheus}",
-        ),
+    command = [
+        *("prometheus", "--config.file=prometheus.yaml", "--storage.tsdb.path=prometheus"),
+        f"--web.listen-address=127.0.0.1:{port}",
     ]
-    _wait_for_a_scrape(prometheus)
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*services.DIES_WITH_US, *command], cwd=folder, stdout=log, stderr=log
+        )
+    wait_for("a scrape", lambda: _scraped(port))
     yield broken
-    for process in processes:
-        process.terminate()
-        process.wait(60)
+    process.terminate()
+    process.wait(60)
 
 
-def _wait_for_a_scrape(port: int) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    query = "mlops_worker_restarts_total"
-    while time.monotonic() < deadline:
-        try:
-            found = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
-            if found.json()["data"]["result"]:
-                return
-        except (httpx.TransportError, ValueError, KeyError):
-            pass
-        time.sleep(0.2)
-    raise AssertionError("Prometheus never read the metrics")
+def _scraped(port: int) -> bool | None:
+    query = {"query": "mlops_worker_restarts_total"}
+    try:
+        found = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params=query)
+        return bool(found.json()["data"]["result"]) or None
+    except (httpx.TransportError, ValueError, KeyError):
+        return None
 
 
 @pytest.mark.long
-def test_the_people_on_duty_are_told_of_a_model_that_dies_and_of_one_that_fails(
-    watched: services.Running, inbox: Inbox
+def test_the_people_on_duty_are_told_of_a_model_that_dies_fails_and_is_gone(
+    watched: services.Running, told: Told
 ) -> None:
     assert watched.predict({"x": 1.0}).status_code == 200
-    assert inbox.alerts == []
+    assert told.hooks == []
     stop = threading.Event()
     caller = threading.Thread(target=_call_until, args=(watched, stop))
     caller.start()
     try:
-        died = inbox.wait_for("ModelRestarts", "firing")
-        failed = inbox.wait_for("ModelErrors", "firing")
+        incidents = [told.pagerduty(name, MODEL) for name in ("ModelRestarts", "ModelErrors")]
     finally:
         stop.set()
         caller.join()
-    for alert in (died, failed):
-        assert alert["labels"]["model"] == "tiny-python"
-        assert "tiny-python" in alert["annotations"]["summary"]
-        assert alert["annotations"]["runbook_url"].startswith("docs/runbooks/")
+    watched.stop()
+    for incident in [*incidents, told.pagerduty("ModelDown", MODEL)]:
+        details = incident["payload"]["custom_details"]
+        assert details["owner"] == "procurement"
+        assert "On its host, type: mlops " in details["text"]
+        assert "(docs/runbooks/" in details["text"]
+    assert "Owner: procurement." in told.slack("ModelErrors")["text"]
+    assert told.mail("ModelDown", MODEL)
 
 
 def _call_until(service: services.Running, stop: threading.Event) -> None:

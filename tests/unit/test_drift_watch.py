@@ -13,16 +13,17 @@ import pytest
 
 from ci.contract.monitoring import Watch
 from ci.monitor.watch import Watcher
+from ci.observe.push import VARIABLE
 from tests.unit.test_drift_live import Live, asked, live
 
 __all__ = ["live"]
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
-NOBODY = "127.0.0.1:9"
+NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def alertmanager() -> Iterator[tuple[str, list[Any]]]:
-    """Address of a server that takes alerts as Alertmanager does, and what it got."""
+def alertmanager(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What a server got that takes alerts as Alertmanager does."""
     taken: list[Any] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -38,18 +39,18 @@ def alertmanager() -> Iterator[tuple[str, list[Any]]]:
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"127.0.0.1:{server.server_port}", taken
+    monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{server.server_port}")
+    yield taken
     server.shutdown()
     server.server_close()
     thread.join()
 
 
 def test_calls_that_change_are_an_alert_once_and_again_after_the_cooldown(
-    live: Live,
-    alertmanager: tuple[str, list[Any]],
+    live: Live, alertmanager: list[Any]
 ) -> None:
-    address, taken = alertmanager
-    watcher = Watcher(live.repository, "small", Watch(rows=100), address)
+    taken = alertmanager
+    watcher = Watcher(live.repository, "small", Watch(rows=100))
     too_few = watcher.look(NOW)
     assert "has no rows of version 2" in too_few.said
     live.called(asked())
@@ -63,7 +64,9 @@ def test_calls_that_change_are_an_alert_once_and_again_after_the_cooldown(
     assert {"price", "y"} <= set(document["columns"])
     [(path, [alert])] = taken
     assert path == "/api/v2/alerts"
-    assert alert["labels"] == {"alertname": "Drift", "model": "small", "severity": "warning"}
+    about = {"model": "small", "owner": "marketing"}
+    assert alert["labels"] == {"alertname": "Drift", **about, "severity": "warning"}
+    assert "mlops drift small --live" in alert["annotations"]["next"]
     assert alert["annotations"]["summary"] == document["headline"]
     soon = watcher.look(NOW + timedelta(hours=23))
     assert not soon.raised
@@ -73,9 +76,12 @@ def test_calls_that_change_are_an_alert_once_and_again_after_the_cooldown(
     assert len(taken) == 2
 
 
-def test_an_alert_that_no_alertmanager_takes_is_still_written(live: Live) -> None:
+def test_an_alert_that_no_alertmanager_takes_is_still_written(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, NOBODY)
     live.called(asked(price=100.0))
-    watcher = Watcher(live.repository, "small", Watch(rows=100), NOBODY)
+    watcher = Watcher(live.repository, "small", Watch(rows=100))
     look = watcher.look(NOW)
     assert look.raised
     assert f"No Alertmanager took it at {NOBODY}" in look.said

@@ -64,6 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert [Path(path).name for path in paths] == [
         "alerts.yaml",
         "prometheus.yaml",
+        "alertmanager.yaml",
         "dashboard.json",
     ]
     return repository.root / Path(paths[0]).parent

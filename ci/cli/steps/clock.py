@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ci.clock.due import Decision
+    from ci.clock.publish import Published
     from ci.repository import Repository
 
 Asked = Annotated[
@@ -76,13 +77,14 @@ def batch(
     from ci.clock.ledger import Entry
     from ci.clock.parcel import Parcel
     from ci.github.workflow import add_summary, inert, set_output
+    from ci.observe.push import batch_told
     from ci.repository import Repository
     from ci.score import Shard
     from ci.state.local import state_folder
 
     repository = Repository.find()
     wanted, share = date.fromisoformat(day), Shard.parse(shard)
-    with inert():
+    with batch_told(repository, model, whole=share.of == 1), inert():
         done = run_batch(repository, state_folder(repository), model, wanted, output, share)
     if isinstance(done, Entry):
         words = (
@@ -101,12 +103,14 @@ def merge_batch(model: Model, shards: Folder, output: New) -> None:
     """Make one parcel of what the jobs that scored the shards of a model handed over."""
     from ci.clock.batch import merge_batch as merge
     from ci.github.workflow import add_summary, set_output
+    from ci.observe.push import batch_told
     from ci.repository import Repository
     from ci.state.local import fetch, state_folder
 
     repository = Repository.find()
-    fetch(repository)
-    done = merge(repository, state_folder(repository), model, shards, output)
+    with batch_told(repository, model):
+        fetch(repository)
+        done = merge(repository, state_folder(repository), model, shards, output)
     words = f"{done.rows:,} rows in all" if done else "unchanged: nothing to merge"
     print(f"{model}: {words}.")
     add_summary(f"**{model}**: {words}.")
@@ -118,11 +122,17 @@ def publish_batch(folder: Folder) -> None:
     from ci.assets.github import github_of
     from ci.clock.publish import publish
     from ci.github.workflow import add_summary
+    from ci.observe.push import batch_told
     from ci.repository import Repository
 
     repository = Repository.find()
     github = github_of(repository)
-    parcels = _Each(_folders(folder), lambda parcel: publish(repository, github, parcel))
+
+    def publish_told(parcel: Path) -> Published:
+        with batch_told(repository, parcel.name.removeprefix("batch-")):
+            return publish(repository, github, parcel)
+
+    parcels = _Each(_folders(folder), publish_told)
     for done in parcels.made:
         entry = done.entry
         words = "published" if done.new else "was published before"
