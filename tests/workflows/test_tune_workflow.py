@@ -17,7 +17,9 @@ from ci.contract.model import load_model_contract
 from ci.errors import MlopsError
 from ci.github.client import GitHub
 from ci.repository import Repository
+from ci.tune.outcome import Search
 from ci.tune.proposal import FOUND, budget_of, publish
+from ci.tune.record import keep_trials
 from tests.support.linear import write_linear_model
 from tests.support.repositories import new_repository, write_dataset
 from tests.workflows.standin import Hub, Standin, Token
@@ -206,6 +208,11 @@ def small(tmp_path: Path) -> Repository:
     repository = new_repository(tmp_path)
     write_linear_model(repository, NAME, "python")
     return repository
+
+
+def test_a_search_that_is_handed_over_twice_is_kept_once(small: Repository) -> None:
+    found = Search.model_validate(record())
+    assert [keep_trials(small, found, "https://example.com/run") for _ in range(2)] == [2, 0]
 
 
 @pytest.mark.parametrize(
