@@ -25,7 +25,7 @@ def bring_dataset(repository: Repository, github: GitHub, dataset: str, after: s
     """
     load_dataset(repository, dataset)
     objects, cache = objects_in(repository, [dataset]), Cache(repository)
-    lost = DataStore(github).bring(cache, {each.md5 for each in objects})
+    lost = DataStore(repository, github).bring(cache, {each.md5 for each in objects})
     check_out(repository, [each for each in objects if each.md5 not in lost])
     if any(each.md5 in lost and not each.made for each in objects):
         raise MlopsError(

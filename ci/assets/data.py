@@ -1,62 +1,54 @@
-"""DVC objects as assets of the release `data-store`, named by their digest.
-
-GitHub takes at most 1,000 assets a release, so that a full one is followed by `data-store-2`.
-"""
+"""The store of DVC objects, by their digest: assets of a release, or a bucket."""
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from ci.assets.data_bucket import InBucket
+from ci.assets.data_releases import InReleases
 from ci.assets.objects import DIRECTORY, require_md5
-from ci.console import step
-from ci.errors import MlopsError
-from ci.github import releases
+from ci.contract.data import DataPolicy
+from ci.contract.policy import load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from ci.assets.objects import Cache
     from ci.github.client import GitHub
-    from ci.github.releases import Asset, Release
+    from ci.repository import Repository
 
-STORE = "data-store"
-ASSETS_LIMIT = 1000
-BYTES_LIMIT = 2 << 30
-PACKED = ".gz"
-NOTE = "Files of datasets that released models come from, named by their MD5. Used by `restore`."
+
+class Place(Protocol):
+    """One place in which objects are kept."""
+
+    def has(self, md5: str) -> bool:
+        """Whether the object ``md5`` itself is there."""
+
+    def fetch(self, cache: Cache, md5: str) -> bool:
+        """Put the object into ``cache``; false where it is not there."""
+
+    def add(self, md5: str, file: Path, commit: str) -> None:
+        """Keep ``file``, whose digest is ``md5``; ``commit`` is what a release begins at."""
 
 
 class DataStore:
-    """The releases that hold objects, as they are when this is made."""
+    """What `policies/data.yaml` names. Of a bucket, releases stay the second place to look in."""
 
-    def __init__(self, github: GitHub) -> None:
-        self._github = github
-        self._releases: list[Release] = []
-        self._assets: dict[str, Asset] = {}
-        while (found := releases.by_tag(github, self._tag())) is not None:
-            self._releases.append(found)
-            self._assets |= releases.all_assets(github, found)
-
-    def _tag(self) -> str:
-        number = len(self._releases) + 1
-        return STORE if number == 1 else f"{STORE}-{number}"
+    def __init__(self, repository: Repository, github: GitHub) -> None:
+        bucket = load_policy(repository, DataPolicy).bucket
+        releases = InReleases(github)
+        self._places: list[Place] = [InBucket(bucket), releases] if bucket else [releases]
 
     def has(self, md5: str) -> bool:
         """Whether the object ``md5`` itself is stored."""
-        return self._asset(md5) is not None
-
-    def _asset(self, md5: str) -> Asset | None:
-        return self._assets.get(md5) or self._assets.get(md5 + PACKED)
+        return any(place.has(md5) for place in self._places)
 
     def bring(self, cache: Cache, md5s: Iterable[str]) -> set[str]:
         """Put objects that ``cache`` lacks into it; returns those that are stored nowhere.
 
         Raises:
-            MlopsError: ``damaged_data``, or what GitHub says.
+            MlopsError: ``damaged_data``, ``data_unreachable`` or what GitHub says.
         """
         lost = set()
         for md5 in md5s:
@@ -66,17 +58,7 @@ class DataStore:
         return lost
 
     def _fetch(self, cache: Cache, md5: str) -> bool:
-        asset = self._asset(md5)
-        if asset is None:
-            return False
-        with tempfile.TemporaryDirectory(prefix="mlops-data-") as directory:
-            file = Path(directory, "asset")
-            with step(f"bringing {md5} ({asset['size']:,} bytes) from {STORE}"):
-                releases.download_asset(self._github, asset, file, BYTES_LIMIT)
-            if asset["name"].endswith(PACKED):
-                file = _unpacked(file)
-            cache.put(md5, file)
-        return True
+        return any(place.fetch(cache, md5) for place in self._places)
 
     def store(self, files: dict[str, Path], commit: str) -> list[str]:
         """Add objects (digest → file) that are not stored yet; returns what was added.
@@ -84,56 +66,17 @@ class DataStore:
         A directory comes after its files, so that one that is stored is whole.
 
         Raises:
-            MlopsError: ``too_large`` for an object over 2 GiB, ``damaged_data`` for one that is not
-                what its name says, or what GitHub says.
+            MlopsError: ``damaged_data`` for an object that is not what its name says, ``too_large``
+                for one over 2 GiB among releases, ``delivery_failed``, ``not_readable``,
+                ``data_unreachable`` of a bucket, or what GitHub says.
         """
         added = [md5 for md5 in sorted(files, key=_directories_last) if not self.has(md5)]
         for md5 in added:
             require_md5(md5, files[md5])
         for md5 in added:
-            self._add(md5, files[md5], commit)
+            self._places[0].add(md5, files[md5], commit)
         return added
-
-    def _add(self, md5: str, file: Path, commit: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="mlops-data-") as directory:
-            packed = _packed(file, Path(directory))
-            smaller = packed.stat().st_size < 0.9 * file.stat().st_size
-            name, content = (md5 + PACKED, packed) if smaller else (md5, file)
-            if content.stat().st_size >= BYTES_LIMIT:
-                raise MlopsError(
-                    "too_large",
-                    f"A data file ({md5}) has {content.stat().st_size:,} bytes, and a release "
-                    "takes files below 2 GiB: cut it into several, or let DVC keep it in a bucket.",
-                )
-            with step(f"storing {name} ({content.stat().st_size:,} bytes) in {STORE}"):
-                made = releases.upload_asset(self._github, self._room(commit), name, content)
-            self._assets[name] = made
-
-    def _room(self, commit: str) -> Release:
-        """The newest release of the store, or a new one where that is full."""
-        full = len(self._assets) >= ASSETS_LIMIT * len(self._releases)
-        if full:
-            tag = self._tag()
-            self._releases.append(releases.create(self._github, tag, commit, tag, NOTE))
-        return self._releases[-1]
 
 
 def _directories_last(md5: str) -> tuple[bool, str]:
     return md5.endswith(DIRECTORY), md5
-
-
-def _packed(file: Path, folder: Path) -> Path:
-    target = folder / "packed"
-    with file.open("rb") as source, gzip.GzipFile(target, "wb", compresslevel=6, mtime=0) as packed:
-        shutil.copyfileobj(source, packed, 1 << 20)
-    return target
-
-
-def _unpacked(file: Path) -> Path:
-    target = file.with_name("unpacked")
-    try:
-        with gzip.open(file, "rb") as source, target.open("wb") as plain:
-            shutil.copyfileobj(source, plain, 1 << 20)
-    except (OSError, EOFError) as error:
-        raise MlopsError("damaged_data", f"{file.name} can't be unpacked: {error}.") from None
-    return target

@@ -37,7 +37,7 @@ def push_data(repository: Repository, github: GitHub, dataset: str) -> list[str]
         )
     md5s = [md5 for each in objects for md5 in (each.md5, *cache.entries(each.md5))]
     branch = str(github.get(github.repo)["default_branch"])
-    return DataStore(github).store({md5: cache.path(md5) for md5 in md5s}, branch)
+    return DataStore(repository, github).store({md5: cache.path(md5) for md5 in md5s}, branch)
 
 
 def lay_by(repository: Repository, github: GitHub, model: str, folder: Path) -> None:
@@ -52,7 +52,7 @@ def lay_by(repository: Repository, github: GitHub, model: str, folder: Path) -> 
     objects = objects_of(repository, [model])
     if not objects:
         return
-    cache, store = Cache(repository), DataStore(github)
+    cache, store = Cache(repository), DataStore(repository, github)
     new = [each for each in objects if not store.has(each.md5)]
     _make(repository, cache, [each for each in new if not cache.has(each.md5)])
     wanted = {md5 for each in new for md5 in (each.md5, *cache.entries(each.md5))}

@@ -83,6 +83,7 @@ def _bring_data(
         return []
     cache = Cache(repository)
     wanted = [each for each in objects if not cache.has(each.md5)]
-    lost = DataStore(github()).bring(cache, {each.md5 for each in wanted}) if wanted else set()
+    store = DataStore(repository, github()) if wanted else None
+    lost = store.bring(cache, {each.md5 for each in wanted}) if store else set()
     check_out(repository, [each for each in objects if each.md5 not in lost])
     return [each for each in objects if each.md5 in lost]

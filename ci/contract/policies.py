@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ci.contract.access import AccessPolicy
 from ci.contract.alerting import AlertingPolicy
+from ci.contract.data import DataPolicy
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.images import ImagesPolicy
 from ci.contract.monitoring import MonitoringPolicy
@@ -24,5 +25,6 @@ POLICIES: tuple[type[Policy], ...] = (
     AlertingPolicy,
     RetrainingPolicy,
     AccessPolicy,
+    DataPolicy,
     TrustPolicy,
 )

@@ -90,7 +90,7 @@ def publish(
     _require_whole(staged, folder)
     with step(f"{staged.model}: storing the data that it comes from"):
         files = {path.name: path for path in sorted((folder / OBJECTS).glob("*"))}
-        DataStore(github).store(files, staged.commit)
+        DataStore(repository, github).store(files, staged.commit)
 
     def change(state: Path) -> tuple[Release, Pointed | None]:
         done = released(state, staged.model)

@@ -143,7 +143,8 @@ def _from_releases(
     repository: Repository, cache: Cache, objects: list[DataObject]
 ) -> list[DataObject]:
     try:
-        lost = DataStore(github_of(repository)).bring(cache, {each.md5 for each in objects})
+        store = DataStore(repository, github_of(repository))
+        lost = store.bring(cache, {each.md5 for each in objects})
     except MlopsError as error:
         if error.code == "damaged_data":
             raise

@@ -12,7 +12,8 @@ import pytest
 
 from bentos.build import bento_digest
 from ci.assets.bentos import bring_bento
-from ci.assets.data import STORE, DataStore
+from ci.assets.data import DataStore
+from ci.assets.data_releases import STORE
 from ci.assets.objects import Cache
 from ci.errors import MlopsError
 from ci.events.audit import audit
@@ -98,6 +99,11 @@ class Office:
                 }
             )
         )
+
+    @property
+    def data(self) -> DataStore:
+        """Where the content of datasets is kept, as it is now."""
+        return DataStore(self.repository, self.github)
 
     def stage(self, text: str = "one", champion: int | None = None) -> tuple[Staged, Path]:
         """A candidate whose Bento says ``text``."""
@@ -520,7 +526,7 @@ class TestData:
         (asset,) = [a for a in office.world.github.assets.values() if a["name"].startswith(MD5)]
         assert asset["size"] < len(OBJECT)
         cache = Cache(office.repository)
-        assert DataStore(office.github).bring(cache, [MD5, "0" * 32]) == {"0" * 32}
+        assert office.data.bring(cache, [MD5, "0" * 32]) == {"0" * 32}
         assert cache.path(MD5).read_bytes() == OBJECT
 
     def test_a_person_stores_a_dataset_that_no_stage_makes(self, office: Office) -> None:
@@ -529,7 +535,7 @@ class TestData:
         desk.run("data", "add", str(file), "--name", "trips", "--owner", "marketing")
         (stored,) = desk.json("data", "push", "trips")["stored"]
         assert desk.json("data", "push", "trips")["stored"] == []
-        assert DataStore(office.github).has(stored)
+        assert office.data.has(stored)
         cache = Cache(office.repository)
         cache.path(stored).unlink()
         assert "has no content of data/trips" in desk.run("data", "push", "trips", code=1)
@@ -539,13 +545,13 @@ class TestData:
         file = office.folder / "object"
         file.write_bytes(b"something else")
         with pytest.raises(MlopsError) as caught:
-            DataStore(office.github).store({MD5: file}, office.world.main)
+            office.data.store({MD5: file}, office.world.main)
         assert caught.value.code == "damaged_data"
         made = releases.create(office.github, STORE, office.world.main, STORE, "x")
         releases.upload_asset(office.github, made, MD5, file)
         cache = Cache(office.repository)
         with pytest.raises(MlopsError) as caught:
-            DataStore(office.github).bring(cache, [MD5])
+            office.data.bring(cache, [MD5])
         assert caught.value.code == "damaged_data"
         assert not cache.has(MD5)
 
@@ -555,9 +561,9 @@ class TestData:
         files = {MD5: office.folder / "a", folder: office.folder / "b"}
         files[MD5].write_bytes(OBJECT)
         files[folder].write_bytes(listed)
-        assert DataStore(office.github).store(files, office.world.main) == [MD5, folder]
+        assert office.data.store(files, office.world.main) == [MD5, folder]
         cache = Cache(office.repository)
-        assert DataStore(office.github).bring(cache, [folder]) == set()
+        assert office.data.bring(cache, [folder]) == set()
         assert cache.has(folder)
 
 
