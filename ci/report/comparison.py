@@ -47,9 +47,10 @@ def metrics(subject: Subject) -> str:
         )
     rows[0][0] = f"**{rows[0][0]}**"
     header = ["what is measured", other, "candidate", "difference", "95 % interval", "in words"]
+    live = "The champion is the version that is live. " if rival.kind == "champion" else ""
     text = (
-        "The first line decides. The interval says how large the difference could be, had other "
-        f"values of {name(found.unit)} been looked at; where it holds both better and worse, "
+        f"{live}The first line decides. The interval says how large the difference could be, had "
+        f"other values of {name(found.unit)} been looked at; where it holds both better and worse, "
         "chance alone could explain the difference."
     )
     return f"### How good it is\n\n{table(header, rows)}\n\n{text}{_baselines(judgement)}"

@@ -75,7 +75,7 @@ def headline(judgement: Judgement) -> str:
     """The verdict in a sentence or two."""
     verdict = judgement.verdict
     if verdict.verdict == "pass":
-        waived = [_rule(r) for r in verdict.rules if r.result == "waived"]
+        waived = [rule_in_words(r) for r in verdict.rules if r.result == "waived"]
         but = f" One or more rules were waived: {'; '.join(waived)}." if waived else ""
         return f"**Pass: this candidate may go live.** {summary(judgement)}{but}"
     return f"**Fail: this candidate must not go live.** {short(judgement)}"
@@ -87,10 +87,11 @@ def short(judgement: Judgement) -> str:
     if not failed:
         return summary(judgement)
     more = f" ({len(failed)} rules failed; all are listed below.)" if failed[1:] else ""
-    return f"{_rule(failed[0])}: no. {plain(failed[0].detail, 600)}{more}"
+    return f"{rule_in_words(failed[0])}: no. {plain(failed[0].detail, 600)}{more}"
 
 
-def _rule(rule: RuleResult) -> str:
+def rule_in_words(rule: RuleResult) -> str:
+    """What a rule asks for, for people."""
     return RULE_WORDS.get(rule.rule, rule.rule)
 
 
@@ -133,7 +134,7 @@ def _verdict(subject: Subject) -> str:
 def _rules(subject: Subject) -> str:
     rules = subject.judgement.verdict.rules
     rows = [
-        [_rule(r), RESULT_WORDS[r.result], plain(r.detail, 600)]
+        [rule_in_words(r), RESULT_WORDS[r.result], plain(r.detail, 600)]
         for r in sorted(rules, key=lambda rule: ["fail", "waived", "pass"].index(rule.result))
     ]
     body = table(["rule", "result", "why"], rows)

@@ -60,12 +60,19 @@ def _place(failure: Failure) -> str:
 
 def body(notices: Sequence[str], parts: Sequence[Part]) -> str:
     """The report below its heading, at most LIMIT characters however many models there are."""
-    begin = [notices_block(notices), listing(parts) if len(parts) > 1 else ""]
+    begin = [notices_block(notices), _opening(parts)]
     room = LIMIT - sum(map(len, begin)) - 200 * min(len(parts), 100)
     texts, left_out = fit(parts, room)
     folded = [_folded(each, kept) for each, kept in zip(parts, texts, strict=True) if kept]
     end = f"{left_out} The full report holds all._" if left_out else ""
     return "\n\n".join(filter(None, [*begin, *folded, end]))
+
+
+def _opening(parts: Sequence[Part]) -> str:
+    """What must be seen with every part folded."""
+    if len(parts) > 1:
+        return listing(parts)
+    return "\n\n".join(each.short for each in parts if each.word == "pass")
 
 
 def _folded(part: Part, texts: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LIMIT = 60_000
 MARK = re.compile(r"<!-- kronkers (?P<kind>verdict|waiting) (?P<sha>[0-9a-f]{40}) -->\n")
 OUTDATED = re.compile(r"> \*\*Outdated\.\*\* [^\n]*\n\n")
+TO_APPROVE = re.compile(r"\*\*To approve, three clicks:\*\* [^\n]*")
+OLD = "**Nothing to approve yet.** A newer run is under way."
 SHORT = 7
 
 
@@ -44,7 +46,8 @@ def waiting(decision: Decision, sha: str, when: str, links: Links, old: str | No
             f"> **Outdated.** This speaks of commit {_code(found['sha'])}. {newer}, since {when}: "
             f"{plain(decision.headline)} This comment is then replaced."
         )
-        return f"{found[0]}{note}\n\n{OUTDATED.sub('', old[found.end() :])}"
+        report = TO_APPROVE.sub(OLD, OUTDATED.sub("", old[found.end() :]))
+        return f"{found[0]}{note}\n\n{report}"
     return (
         f"{_mark('waiting', sha)}# {plain(decision.headline)}\n\n{_about(sha, when, links)}\n\n"
         "This comment becomes the report. There is nothing to do until then.\n"
@@ -69,7 +72,7 @@ def _next(decision: Decision, links: Links) -> str:
         return (
             f"**To approve, three clicks:** 1. [Files changed]({links.files}) · "
             "2. *Review changes* · 3. *Approve* and *Submit review*. "
-            "Then *Merge pull request*; what merging will do is said above."
+            "Then *Merge pull request*; what that will do stands under each model's name above."
         )
     if decision.state == "pending":
         return "**Nothing to approve yet.** This comment is updated when the last check has ended."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci.plan.matrix import MOST_JOBS
+
 if TYPE_CHECKING:
     from ci.github.runs import Run
     from ci.github.statuses import State
@@ -44,7 +46,11 @@ def decide(facts: Facts) -> Decision:
     """The status of the commit."""
     if facts.scope is None:
         return Decision("failure", facts.problem or "It can't be looked at.")
-    models, tests = _models(facts, len(facts.scope.models)), _tests(facts)
+    count = len(facts.scope.models)
+    if count > MOST_JOBS:
+        text = f"Fail: {count:,} models are touched, and a run on GitHub holds {MOST_JOBS} jobs."
+        return Decision("failure", f"{text} Split it.")
+    models, tests = _models(facts, count), _tests(facts)
     if tests is None:
         return models
     if models.state == "success" and tests.state == "success":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.report.markdown import plain
+from ci.report.sections import rule_in_words
 
 if TYPE_CHECKING:
     from ci.gate import Judgement
@@ -29,8 +30,15 @@ def doubts(base: Repository, manifest: Manifest, judgement: Judgement) -> list[s
     elif judgement.champion and _holdout_differs(base, judgement):
         found.append(
             f"**{name}: the holdout is not the one that the champion was judged on.** Both were "
-            "compared on the new rows. Read what writes them with care."
+            "compared on the new rows. Ask why the rows changed, or have somebody read what writes "
+            "them."
         )
+    found += [
+        f"**{name}: a rule does not hold and is waived.** {rule_in_words(rule)}: "
+        f"{plain(rule.detail, 600)}"
+        for rule in judgement.verdict.rules
+        if rule.result == "waived"
+    ]
     return found
 
 

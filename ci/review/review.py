@@ -97,7 +97,7 @@ def _download(
     if not wanted:
         return None, (
             "Its job handed nothing over: it was cut off, or its workflow was changed. Read the "
-            "job's log and run it again."
+            "job's log (in this pull request, under Checks) and run it again."
         )
     newest = max(wanted, key=lambda each: (each["created_at"] or "", each["id"]))
     if newest["expired"]:

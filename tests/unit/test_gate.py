@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from ci.contract.model import ModelContract
 from ci.contract.policy import load_policy
-from ci.contract.promotion import PromotionPolicy
+from ci.contract.promotion import PromotionPolicy, WaivableRule
 from ci.gate import Case, apply
 from ci.gate.compatibility import breaking_changes
 from ci.repository import Repository
@@ -365,6 +366,41 @@ def test_a_waiver_lets_one_rule_through_and_is_shown_with_its_reason():
 )
 def test_a_waiver_that_expired_or_is_for_something_else_does_not_count(changes):
     assert_only_fails(waived(**changes), "slices")
+
+
+def strict(**changes):
+    return policy(defaults={**POLICY["defaults"], **changes})
+
+
+NARROW = {**CONTRACT["input"], "promoted": {"type": "boolean"}}
+# What breaks each rule that may be waived, and no other: arguments of `gate`, with a champion.
+BROKEN = {
+    "enough_rows": {"policy_": strict(enough_rows={"minimum": 10**6})},
+    "enough_units": {"policy_": strict(enough_units={"minimum": 10**6})},
+    "primary_metric": {"judged": evaluation(guess(5.3), guess(5.0))},
+    "slices": {"judged": evaluation(with_worse_slice(), guess(5.0))},
+    "floors": {"rules": contract(evaluation={**CONTRACT["evaluation"], "floors": {"r2": 0.9}})},
+    "holdout_kept": {"champion_rows": "0" * 64, "same_data": True},
+    "parameters_in_range": {"params": {"train": {"trees": 501}}},
+    "contract_compatible": {"rules": contract(input=NARROW)},
+}
+
+
+@pytest.mark.parametrize("rule", list(BROKEN))
+def test_each_rule_that_may_be_waived_is_let_pass_until_the_waiver_ends(rule):
+    given = {"judged": evaluation(guess(5.0), guess(5.0)), "champion": contract(), **BROKEN[rule]}
+    rules = given.pop("policy_", policy())
+    assert_only_fails(gate(policy_=rules, **given), rule)
+    for expires, result in (("2026-03-01", "waived"), ("2026-02-28", "fail")):
+        waiver = {**WAIVER, "rule": rule, "expires": expires}
+        waivers = PromotionPolicy.model_validate({**rules.model_dump(), "waivers": [waiver]})
+        verdict = gate(policy_=waivers, **given)
+        assert line(verdict, rule).result == result
+        assert verdict.verdict == ("pass" if result == "waived" else "fail")
+
+
+def test_no_other_rule_can_be_waived():
+    assert set(BROKEN) == set(get_args(WaivableRule))
 
 
 def test_a_waiver_for_a_rule_that_holds_changes_nothing():

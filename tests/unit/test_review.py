@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from ci.review.body import LIMIT, body, parts_of
 from ci.review.comment import Links, final, waiting
 from ci.review.cost import minutes_of
 from ci.review.decide import Decision, Facts, decide
+from ci.review.doubts import doubts
 from ci.review.judge import ModelReview
 from ci.review.page import page
 from ci.review.scope import Scope, scope_of
 from ci.review.source import fetch, source
 from ci.review.verdict import Reviewed, ReviewedModel
 from tests.support.handovers import pull_request, zipped
+from tests.support.judging import CONTRACT, contract, evaluation, policy
 from tests.support.repositories import commit_all, git, new_repository, write_dataset, write_model
 from tests.unit.test_report import subject
 
@@ -157,6 +160,8 @@ def reviewed(*verdicts: str) -> Reviewed:
     [
         (Facts(scope(0)), "success", "No model is touched."),
         (Facts(scope()), "pending", "Training 1 model"),
+        (Facts(scope(256)), "pending", "Training 256 models"),
+        (Facts(scope(257)), "failure", "257 models are touched, and a run on GitHub holds 256"),
         (Facts(scope(), training=run(None)), "pending", "Training 1 model"),
         (Facts(scope(), training=run("action_required")), "pending", "A maintainer must approve"),
         (Facts(scope(), training=run("cancelled")), "error", "cancelled"),
@@ -256,6 +261,37 @@ def test_what_stands_in_the_way_comes_first_and_open() -> None:
     assert "**Training failed** in models/a/train.R, line 3:" in text
 
 
+def test_one_model_that_passes_says_how_it_does_without_a_click() -> None:
+    (part,) = parts_of([ModelReview("demand", subject=subject())])
+    folded = body([], [part]).index("<details><summary>")
+    assert body([], [part]).index("The average error is") < folded
+
+
+def test_what_a_reviewer_must_know_first_stands_at_the_top() -> None:
+    same = SimpleNamespace(fingerprint="f" * 40, source="f" * 40)
+    unknown = subject(evaluation(champion_version=3, champion_problem="no `region` @all"))
+    (first,) = doubts(Repository(Path()), same, unknown.judgement)
+    assert first.startswith("**demand: the champion could not be compared** (no ")
+    assert "@all" not in first
+    assert "Baselines decide." in first
+    waiver = {
+        "model": "demand",
+        "rule": "floors",
+        "reason": "New.",
+        "owner": "marketing",
+        "expires": "9999-12-31",
+    }
+    rules = contract(evaluation={**CONTRACT["evaluation"], "floors": {"r2": 0.9}})
+    let = subject(rules=rules, policy_=policy(waivers=[waiver]))
+    other = SimpleNamespace(fingerprint="f" * 40, source="e" * 40)
+    trained, waived = doubts(Repository(Path()), other, let.judgement)
+    assert trained.startswith("**demand: it was trained on other data")
+    assert waived.startswith("**demand: a rule does not hold and is waived.** Quality floors")
+    assert "Waived by marketing until 9999-12-31: New." in waived
+    text = body([first, waived], parts_of([ModelReview("demand", subject=let)]))
+    assert text.index("could not be compared") < text.index("is waived") < text.index("<details>")
+
+
 def test_a_folder_of_any_name_is_only_a_name() -> None:
     found = [ModelReview("<img src=x> @all\n# it's", problem="No name.")]
     text = body([], parts_of(found))
@@ -273,6 +309,10 @@ def test_a_newer_push_marks_the_report_once() -> None:
     assert twice.count("**Outdated.**") == 1
     assert "speaks of commit `bbbbbbb`. Commit `ccccccc`" in twice
     assert "The body." in twice
+    assert "To approve, three clicks" in report
+    assert "approve" not in twice.replace(
+        "**Nothing to approve yet.** A newer run is under way.", ""
+    )
     placeholder = waiting(training, SHA, "one", LINKS, None)
     assert waiting(training, SHA, "two", LINKS, placeholder).count("# Training") == 1
 

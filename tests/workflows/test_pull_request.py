@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import date
+
+import pytest
+import yaml
 
 from tests.support import linear
 from tests.workflows.conftest import MakeWorld
@@ -31,6 +35,19 @@ def end_tests(world: World, pull: int, conclusion: str) -> Run:
     run = world.begin_pull_request(pull, "platform.yml")
     run.document.update(status="completed", conclusion=conclusion)
     return run
+
+
+def with_waiver(world: World, expires: date) -> str:
+    """The policy, with a contract of sales-python that may break its callers until a day."""
+    waiver = {
+        "model": "sales-python",
+        "rule": "contract_compatible",
+        "reason": "No department sends more than 90.",
+        "owner": "marketing",
+        "expires": expires,
+    }
+    policy = yaml.safe_load(world.file("policies/promotion.yaml"))
+    return yaml.safe_dump({**policy, "waivers": [waiver]})
 
 
 def test_one_of_three_models_changed_twice_has_one_job_and_one_comment(
@@ -208,6 +225,7 @@ def test_a_worse_model_and_a_broken_contract_are_refused_against_the_champion(
     assert "version 1 stays live" in text
     assert "| train.shrinkage | 0.01 | 0.3 |" in text
 
+    world.commit({"policies/promotion.yaml": with_waiver(world, date(2020, 1, 1))})
     contract = world.file("models/sales-python/model.yaml")
     train = world.file("models/sales-python/train.py")
     assert "maximum: 100" in contract
@@ -227,5 +245,37 @@ def test_a_worse_model_and_a_broken_contract_are_refused_against_the_champion(
     assert world.status(pull)["state"] == "failure"
     text = world.report(pull)
     assert "Callers would break: the input price must now be at most 90." in text
+    assert "aived" not in text  # the waiver has expired
     top = text[: text.index("<details")]
     assert "the holdout is not the one that the champion was judged on" in top
+
+    world.push(pull, {"models/sales-python/train.py": train})
+    world.commit({"policies/promotion.yaml": with_waiver(world, date.max)})
+    world.run_pull_request(pull)
+    text = world.report(pull)
+    assert world.status(pull)["state"] == "success", text
+    top = text[: text.index("<details")]
+    assert in_order(
+        top,
+        "sales-python: a rule does not hold and is waived.",
+        "Callers would break: the input price must now be at most 90.",
+        "Waived by marketing until 9999-12-31: No department sends more than 90.",
+    )
+
+
+@pytest.mark.long
+def test_champions_in_r_and_julia_are_compared_too(make_world: MakeWorld) -> None:
+    world = make_world({"sales-r": "r", "sales-julia": "julia"})
+    world.github.collaborators = {"alice": "admin"}
+    world.commit({**shrinkage(0.01, "sales-r"), **shrinkage(0.01, "sales-julia")})
+    (deployed,) = world.run_push()
+    assert deployed.conclusion == "success", deployed.log
+    pull = world.open_pull("two", {**shrinkage(0.3, "sales-julia"), **shrinkage(0.005, "sales-r")})
+    world.run_pull_request(pull)
+    assert world.status(pull)["description"] == "Fail: 1 of 2 models must not go live."
+    text = world.report(pull)
+    for model, word in (("sales-julia", "fail"), ("sales-r", "pass")):
+        part = text[text.index(f"<b>{model}</b>: {word}") :]
+        assert "for the champion (version 1)" in part or "Against the champion" in part
+        assert "champion v1" in part[: part.index("What merging will do")] or "```mermaid" in part
+    assert "could not be compared" not in text
