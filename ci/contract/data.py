@@ -16,8 +16,8 @@ class Bucket(Contract):
     """
 
     write: S3Address
-    """`s3://bucket/folder`. Only the job `release` and whoever types `mlops data push` have the
-    credential for it."""
+    """`s3://bucket/folder`. Only jobs in which no model's code runs (`release` of deploy.yml and
+    `refresh` of data.yml) and whoever types `mlops data push` have the credential for it."""
     read: HttpAddress
     """The same folder by HTTP, as the jobs of pull requests read it: with no credential, since
     theirs would be everybody's."""

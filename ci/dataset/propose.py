@@ -104,7 +104,7 @@ def _waiting(
         return
     (out,) = yaml.safe_load(text)["outs"]
     cache = Cache(repository)
-    lost = DataStore(github).bring(cache, [out["md5"]])
+    lost = DataStore(repository, github).bring(cache, [out["md5"]])
     with tempfile.TemporaryDirectory(prefix="mlops-waiting-") as folder:
         table = Path(folder, out["path"])
         if not lost:

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; a pipe in a cell is escaped, so that no cell breaks it."""
+    """A table; pipes and line ends in a cell are escaped, so that no cell breaks it."""
     lines = [list(head), ["---"] * len(head), *[list(row) for row in rows]]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")

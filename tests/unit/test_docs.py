@@ -19,6 +19,7 @@ from ci.contract.policies import POLICIES
 from ci.reference import FOLDER, pages
 from ci.reference.commands import all_commands
 from ci.reference.keys import descriptions, parts
+from ci.reference.markdown import table
 
 ROOT = Path(ci.__file__).parents[1]
 GENERATED = pages()
@@ -105,8 +106,15 @@ def test_every_key_is_in_the_reference_with_its_meaning(contract: type[Contract]
         meanings = descriptions(part)
         assert all(path in page for path in paths)
         for key in part.model_fields:
-            row = rf"^\| `{key}` \|.*\| {re.escape(meanings[key])} \|$"
+            meaning = re.escape(" ".join(meanings[key].split()))
+            row = rf"^\| `{key}` \|.*\| {meaning} \|$"
             assert re.search(row, page, re.M), f"{part.__name__}.{key} is not in the reference"
+
+
+def test_no_text_breaks_the_table_that_it_is_in() -> None:
+    assert table(["key"], [["one | two\n    and three"]]).splitlines()[2:] == [
+        "| one \\| two and three |"
+    ]
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
