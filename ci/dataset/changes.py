@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ PIECE_ROWS = 100_000
 # Drift is measured on rows at equal distances, so that memory does not grow with the table.
 SAMPLE_ROWS = 50_000
 SHIFTED = 0.1
+MISSING = "\0missing"
 NUMBERS = ("integer", "number")
 
 
@@ -47,21 +49,32 @@ class Change:
     shifted: bool
 
 
-def compare(table: Table, before: Path | None, after: Path) -> tuple[int, int, list[Change]]:
-    """Rows before and after, and each column of the contract in both files.
+@dataclass(frozen=True)
+class Comparison:
+    """Rows before and after, and each column of the contract in both versions.
 
-    Without a version before there are no rows before, and no changes.
+    ``same`` says that all values are the same, however they are written. Without a version before
+    there are no rows before, and no changes.
     """
+
+    rows_before: int
+    rows: int
+    changes: list[Change]
+    same: bool
+
+
+def compare(table: Table, before: Path | None, after: Path) -> Comparison:
+    """What is different between the files of two versions."""
     new = _Version(table, after)
     if before is None:
-        return 0, new.rows, []
+        return Comparison(0, new.rows, [], same=False)
     old = _Version(table, before)
     changes = []
     for name, rules in table.columns.items():
         drift = _drift(rules, old.sample[name], new.sample[name])
         shifted = drift is not None and drift > SHIFTED
         changes.append(Change(name, old.summary(name), new.summary(name), drift, shifted))
-    return old.rows, new.rows, changes
+    return Comparison(old.rows, new.rows, changes, same=old.digests == new.digests)
 
 
 class _Version:
@@ -73,6 +86,7 @@ class _Version:
         self._missing = dict.fromkeys(table.columns, 0)
         self._ranges: dict[str, list[Any]] = {name: [] for name in table.columns}
         self.sample: dict[str, list[Any]] = {name: [] for name in table.columns}
+        self._digests = {name: hashlib.sha256() for name in table.columns}
         start = 0
         for piece in file.tables(PIECE_ROWS):
             for name, rules in table.columns.items():
@@ -81,13 +95,21 @@ class _Version:
             start += piece.num_rows
 
     def _add(self, name: str, rules: DatasetColumn, values: pa.Array, rows: slice) -> None:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
+        texts = pc.fill_null(values.cast(pa.string()), MISSING)
+        self._digests[name].update("\0".join([*texts.to_pylist(), ""]).encode())
         self._missing[name] += values.null_count
         self.sample[name] += values[rows].drop_null().to_pylist()
         if (rules.type in NUMBERS or rules.type == "timestamp") and not rules.pii:
             least, most = pc.min_max(values).as_py().values()
             self._ranges[name] += [each for each in (least, most) if each is not None]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the values of each column, in order."""
+        return {name: each.hexdigest() for name, each in self._digests.items()}
 
     def summary(self, name: str) -> Summary:
         ends = self._ranges[name]

@@ -43,7 +43,7 @@ class Cleaner:
         """``piece`` of the version before, which is known from now on."""
         if self.rules.duplicates == "drop":
             return self._first(piece)
-        self._seen.update(_hashes(piece, list(self.table.columns)))
+        self._seen.update(self._hashes(piece, list(self.table.columns)))
         return piece
 
     def _new_rows(self, piece: pa.Table) -> pa.Table:
@@ -53,13 +53,13 @@ class Cleaner:
             return self._first(piece)
         if not self._seen:
             return piece
-        there = [each in self._seen for each in _hashes(piece, list(self.table.columns))]
+        there = [each in self._seen for each in self._hashes(piece, list(self.table.columns))]
         return self._without_those(piece, there, "rows that were here already")
 
     def _first(self, piece: pa.Table) -> pa.Table:
         """``piece`` without the rows that came before, in it or in another piece."""
         again = []
-        for each in _hashes(piece, self.table.key or list(self.table.columns)):
+        for each in self._hashes(piece, self.table.key or list(self.table.columns)):
             again.append(each in self._seen)
             self._seen.add(each)
         return self._without_those(piece, again, "duplicate rows dropped")
@@ -69,6 +69,19 @@ class Cleaner:
 
         self._count(what, sum(those))
         return piece.filter(pa.array([not each for each in those], pa.bool_()))
+
+    def _hashes(self, piece: pa.Table, columns: list[str]) -> list[int]:
+        """One number a row, of the values of ``columns``: 4 and 4.0 are the same."""
+        import pandas as pd
+        import pyarrow as pa
+
+        texts = {}
+        for name in columns:
+            written = piece.column(name).combine_chunks()
+            values, bad = as_type(written, self.table.columns[name].type)
+            texts[name] = (values if bad is None else written).cast(pa.string()).to_pandas()
+        found: list[int] = pd.util.hash_pandas_object(pd.DataFrame(texts), index=False).tolist()
+        return found
 
     def _convert(self, piece: pa.Table, name: str, factor: float) -> pa.Table:
         import pyarrow as pa
@@ -116,17 +129,6 @@ class Cleaner:
     def _count(self, what: str, number: int) -> None:
         if number:
             self.counts[what] = self.counts.get(what, 0) + number
-
-
-def _hashes(piece: pa.Table, columns: list[str]) -> list[int]:
-    """One number a row, of the texts of ``columns``."""
-    import pandas as pd
-    import pyarrow as pa
-
-    texts = {each: piece.column(each).cast(pa.string()).to_pandas() for each in columns}
-    hashed = pd.util.hash_pandas_object(pd.DataFrame(texts), index=False)
-    found: list[int] = hashed.tolist()
-    return found
 
 
 def _put(piece: pa.Table, name: str, values: Any) -> pa.Table:

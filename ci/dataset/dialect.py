@@ -28,6 +28,7 @@ _MAGIC = {
     b"\x1f\x8b": "compressed; name it .csv.gz",
     b"%PDF": "a PDF",
 }
+_PAGE = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 # Letters that Windows-1252 has, but that are far more often another encoding's accents, and
 # three accented letters in a row, which no Western word has but every Cyrillic or Greek one.
 _NOT_WESTERN = re.compile("[ŠšŽžŸƒ\u02c6\u02dc†‡]|[\u00c0-\u00ff]{3}")
@@ -92,6 +93,8 @@ def _find_encoding(path: Path) -> tuple[str, list[str]]:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         _decode(path, "utf-16", "it begins like UTF-16 and then is not")
         return "utf-16", ["The file is UTF-16."]
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith(_PAGE):
+        raise refuse(path, "it is a web page, such as one to log in on, and no table")
     _refuse_bytes(path)
     if _is_utf8(path):
         return "utf-8", []

@@ -19,7 +19,7 @@ from ci.errors import MlopsError
 from ci.files import write_whole
 from ci.fingerprint import recorded_digest
 from ci.report.markdown import plain
-from ci.storage.fetch import fetch, shown
+from ci.storage.fetch import as_said_of, fetch, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Refreshed:
         if not self.new:
             return f"data/{self.name}: {self.source} holds what is here already."
         lines = [
-            f"`{self.table}` of `data/{self.name}`, read from {plain(self.source)}: "
+            f"`{self.table}` of `data/{self.name}`, read from `{self.source}`: "
             f"{self.rows:,} rows, {self._since()}.",
             "",
             *(f"- {plain(what)}: {number:,}" for what, number in self.cleaned.items()),
@@ -85,8 +85,8 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
     rules, called, table = declared(repository, dataset)
     target = dataset_dir(repository, name) / table.file
     recorded = recorded_digest(repository.root, repository.relative(target))
-    known = recorded or target.is_file()
-    current = ensure_dataset(repository, name, called) if known else None
+    there = recorded or target.is_file()
+    current = ensure_dataset(repository, name, called) if there else None
     source = shown(rules.source)
     with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
         fetched = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
@@ -94,15 +94,26 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
         made.parent.mkdir(parents=True, exist_ok=True)
         cleaner = Cleaner(table, rules.clean)
         old = (waiting or current) if rules.mode == "append" else None
-        for _ in write_csv(_pieces(table, cleaner, old, fetched), made):
-            pass
+        with as_said_of(rules.source):
+            for _ in write_csv(_pieces(table, cleaner, old, fetched), made):
+                pass
         _require_valid(dataset, called, table, folder)
-        before, rows, changes = compare(table, current, made)
-        new = file_md5(made) != recorded
+        found = compare(table, current, made)
+        known = current is not None and file_md5(current) == recorded
+        new = not (found.same and known)
         if new:
             dvc_tracked(repository, folder, made)
             _put(made, target)
-    return Refreshed(name, called, source, new, before, rows, cleaner.counts, changes)
+    return Refreshed(
+        name,
+        called,
+        source,
+        new,
+        found.rows_before,
+        found.rows,
+        cleaner.counts,
+        found.changes,
+    )
 
 
 def _put(made: Path, target: Path) -> None:

@@ -70,7 +70,7 @@ class _TableCheck:
         absent = [name for name in declared if name not in found]
         unknown = [name for name in found if name not in declared]
         return [
-            *[self._of_table("missing_column", "the column is missing", c) for c in absent],
+            *[self._of_table("missing_column", _absent(c, unknown), c) for c in absent],
             *[
                 self._of_table("unknown_column", "the column is not in the contract", c)
                 for c in unknown
@@ -179,3 +179,15 @@ class _TableCheck:
 
     def _of_table(self, rule: str, expected: str, column: str | None = None) -> Violation:
         return Violation(self.dataset, self.name, column, rule, 0, expected)
+
+
+def _absent(column: str, unknown: list[str]) -> str:
+    """That ``column`` is missing, and which of the ``unknown`` ones is it, written otherwise."""
+    same = [each for each in unknown if _folded(each) == _folded(column)]
+    if not same:
+        return "the column is missing"
+    return f"the column is missing; the table calls it {same[0]!r}, so rename one of them"
+
+
+def _folded(column: str) -> str:
+    return "".join(letter for letter in column.casefold() if letter.isalnum())

@@ -126,11 +126,12 @@ def _copied(
     repository: Repository, contract: ModelContract, source: Source, mark: str
 ) -> Iterator[Input]:
     """A copy of what is elsewhere, which goes once it has been scored or has proved wrong."""
-    from ci.storage.fetch import shown
+    from ci.storage.fetch import as_said_of, shown
 
     path = _copy(repository, contract, source, mark)
     try:
-        yield Input(path, shown(source))
+        with as_said_of(source):
+            yield Input(path, shown(source))
     except MlopsError as error:
         if error.code in AT_FAULT:
             shutil.rmtree(path.parent, ignore_errors=True)

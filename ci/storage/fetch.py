@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from ci.storage import http, postgres, s3
 from ci.storage.folder import join_tables, tables_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from ci.contract.source import Source
 
@@ -22,6 +24,18 @@ STEM = "input"
 def shown(source: Source) -> str:
     """How reports and messages call it."""
     return str(source.folder or source.s3 or source.http or source.postgresql)
+
+
+@contextmanager
+def as_said_of(source: Source) -> Iterator[None]:
+    """Let what is said of the copy that `fetch` made be said of its source."""
+    try:
+        yield
+    except MlopsError as error:
+        said = re.sub(rf"^{STEM}(\.csv|\.gz|\.parquet)+ ", f"{shown(source)} ", error.message)
+        if said == error.message:
+            raise
+        raise MlopsError(error.code, said) from None
 
 
 def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = ()) -> Path:
@@ -40,8 +54,8 @@ def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = 
     except OSError as error:
         raise MlopsError(
             "bad_source",
-            f"{shown(source)} could not be copied to {target} ({error.strerror or error}); put "
-            "that right and run the same command again.",
+            f"{error.filename or shown(source)} could not be copied to {target} "
+            f"({error.strerror or error}); put that right and run the same command again.",
         ) from None
 
 
