@@ -11,6 +11,7 @@ from ci.errors import MlopsError
 from ci.events.heads import Head
 from ci.events.log import clock, own_log
 from ci.events.places import Place, places
+from ci.events.recorded import altered_records, badly_signed, has_signed, unsigned
 from ci.events.verify import Finding, Verified, verify
 from ci.registry.change import follow
 from ci.registry.take_over import take_over
@@ -35,6 +36,11 @@ FORGED = (
 )
 
 
+HEAD_GONE = (
+    "signed-head.json on mlops-state is gone, though versions are signed: it was removed by hand"
+)
+
+
 @dataclass(frozen=True)
 class Audited:
     """One log: where it lies, and what was found."""
@@ -52,20 +58,42 @@ def audit(repository: Repository) -> list[Audited]:
         Audited(
             place.name,
             repository.relative(place.log.path),
-            _with_signature(repository, place, _heads(place, memory, every)),
+            _verified(repository, place, _heads(place, memory, every)),
         )
         for place in every
     ]
 
 
-def _with_signature(repository: Repository, place: Place, heads: list[Head]) -> Verified:
-    """The log of the releases also against the head that was signed, where there are keys."""
-    policy = load_policy(repository, TrustPolicy)
-    if place.name != "released" or not policy.keys:
+def _verified(repository: Repository, place: Place, heads: list[Head]) -> Verified:
+    """A log; that of the releases also against the records beside it, and what keys signed."""
+    if place.name != "released":
         return verify(place.log, heads)
+    policy = load_policy(repository, TrustPolicy)
+    try:
+        return _with_records(policy, place, heads)
+    except MlopsError as error:  # a record that can't be read
+        found = verify(place.log, heads)
+        return replace(found, findings=[*found.findings, Finding(None, None, error.message)])
+
+
+def _with_records(policy: TrustPolicy, place: Place, heads: list[Head]) -> Verified:
+    state = place.log.folder
+    found = _with_signature(policy, place, heads) if policy.keys else verify(place.log, heads)
+    more = badly_signed(policy, state) if policy.keys else []
+    if not found.findings:
+        more += altered_records(state, place.log.events())
+    doubts = unsigned(state) if policy.keys else []
+    return replace(found, findings=[*found.findings, *more], unproven=[*found.unproven, *doubts])
+
+
+def _with_signature(policy: TrustPolicy, place: Place, heads: list[Head]) -> Verified:
+    """The chain also against the head that was signed."""
     kept = signed_head(place.log.folder)
     if kept is None:
         found = verify(place.log, heads)
+        if has_signed(place.log.folder):
+            gone = Finding(None, None, HEAD_GONE)
+            return replace(found, findings=[*found.findings, gone])
         return replace(found, unproven=[*found.unproven, UNSIGNED])
     signer = signer_of_head(policy, kept.head, kept.signature)
     head = Head.read(kept.head, f"signed-head.json on mlops-state, which {signer} signed")

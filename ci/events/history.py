@@ -1,4 +1,8 @@
-"""What was live of a model, since when and until when, as its events tell."""
+"""What was live of a model, since when and until when, as its events tell.
+
+What was declared to be in production is one thing; which host served what is another, and is told
+by that host, maybe later than it happened.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ci.events.event import Event, Lineage, Measured
     from ci.events.when import Span
 
-BEGINS = ("promoted", "rolled_back", "started", "taken_over")
+BEGINS = ("promoted", "rolled_back", "started", "taken_over", "served")
+ENDS = ("stopped", "withdrawn")
+ON_A_HOST = ("served", "withdrawn")
 
 
 @dataclass(frozen=True)
@@ -38,18 +44,45 @@ class Period:
 
 
 def time_of(event: Event) -> datetime:
-    """When what an event tells of happened: something found may have been there before."""
+    """When what an event tells of holds from: something found may have been there before.
+
+    A rollback that a host made is declared when the host tells of it, and was served before.
+    """
+    return event.at if event.host and event.kind not in ON_A_HOST else happened(event)
+
+
+def happened(event: Event) -> datetime:
+    """When it happened, where that was told of later too."""
     return datetime.fromisoformat(event.since) if event.since else event.at
 
 
-def periods(events: Sequence[Event]) -> list[Period]:
-    """All periods of one model, oldest first; ``events`` are its events in their order."""
+def declared(events: Iterable[Event]) -> list[Event]:
+    """Those of ``events`` that say what is in production, whoever serves it."""
+    return [event for event in events if event.kind not in ON_A_HOST]
+
+
+def by_host(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """Host to those of ``events`` that say what it serves, in their order."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        if event.host and event.kind in ON_A_HOST:
+            found.setdefault(event.host, []).append(event)
+    return found
+
+
+def periods(events: Sequence[Event], known: Sequence[Event] | None = None) -> list[Period]:
+    """All periods of one model, oldest first.
+
+    ``events`` are those that were `declared`, or those of one host, in their order; ``known`` those
+    that tell what each version is, where they do not.
+    """
     found: list[Period] = []
     lineages: dict[int, Lineage] = {}
     measured: dict[int, Measured] = {}
+    for event in known if known is not None else events:
+        _learn(event, lineages, measured)
     live: tuple[int, int] | None = None
     for place, event in enumerate(events):
-        _learn(event, lineages, measured)
         now = _live_after(event, live[0] if live else None)
         if live and now == live[0] and event.kind != "taken_over":
             continue
@@ -71,7 +104,7 @@ def _learn(event: Event, lineages: dict[int, Lineage], measured: dict[int, Measu
 def _live_after(event: Event, live: int | None) -> int | None:
     if event.kind in BEGINS:
         return event.version
-    return None if event.kind == "stopped" else live
+    return None if event.kind in ENDS else live
 
 
 def _period(

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ci.events.history import Period, during, periods, time_of
+from ci.events.history import Period, declared, during, periods, time_of
 from ci.events.places import places, take_over_once
+from ci.events.serving import hosts, silences
 from ci.state.local import state_folder
 from ci.state.records import released
 
 if TYPE_CHECKING:
     from ci.events.event import Event
-    from ci.events.places import PlaceName
     from ci.events.when import Span
     from ci.repository import Repository
 
 
 @dataclass(frozen=True)
 class Told:
-    """One period in words and digests. ``until`` is None while it lasts; texts may be None."""
+    """One period in words and digests. ``until`` is None while it lasts; texts may be None.
 
-    place: PlaceName
+    ``released`` is what was in production wherever models run, ``host`` what the one of that name
+    served.
+    """
+
+    place: Literal["released", "here", "host"]
+    host: str | None
     version: int
     since: str
     until: str | None
@@ -57,6 +62,8 @@ ENDINGS = {
     "stopped": "stopped: {reason}",
     "started": "version {version} was started",
     "taken_over": "the registry was found changed: {reason}",
+    "served": "version {version} took its place: {reason}",
+    "withdrawn": "taken out of service: {reason}",
 }
 
 
@@ -75,20 +82,31 @@ def history(repository: Repository, model: str, span: Span | None) -> History:
     }
     if not any(events.values()) and released(state_folder(repository), model) is None:
         repository.model_dir(model)  # a name that nobody ever heard of
-    for name, own in events.items():
-        every = periods(own)
-        chosen = during(own, every, span) if span else every
-        found += [_told(name, period) for period in chosen]
+    for name, every in events.items():
+        found += [_told(period, name) for period in _chosen(declared(every), every, span)]
         notes += [note for event in whole[name] if (note := _clock_note(event))]
+    known = [event for every in events.values() for event in every]
+    for host, own in hosts(repository, events).items():
+        found += [_told(period, "host", host) for period in _chosen(own, known, span)]
+    notes += silences(repository, model)
     if not events.get("released"):
         notes += _without_events(repository, model)
     return History(model, found, notes)
 
 
-def _told(place: PlaceName, period: Period) -> Told:
+def _chosen(events: list[Event], known: list[Event], span: Span | None) -> list[Period]:
+    """The periods that ``events`` tell of, those in ``span`` where there is one."""
+    every = periods(events, known)
+    return during(events, every, span) if span else every
+
+
+def _told(
+    period: Period, place: Literal["released", "here", "host"], host: str | None = None
+) -> Told:
     lineage, ended = period.lineage, period.ended
     return Told(
         place=place,
+        host=host,
         version=period.version,
         since=_shown(period.since.isoformat(timespec="seconds")),
         until=_shown(time_of(ended).isoformat(timespec="seconds")) if ended else None,
@@ -141,8 +159,12 @@ def _without_events(repository: Repository, model: str) -> list[str]:
 
 
 def in_words(found: History, span: Span | None) -> str:
-    """For people."""
-    lines = [line for period in found.periods for line in _lines(period)]
+    """For people: what is known of a version is said where it comes first."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    for period in found.periods:
+        lines += _lines(period, told_of=period.version in seen)
+        seen.add(period.version)
     if not lines:
         when = f" {_when(span)}" if span else " yet"
         lines = [f"Nothing was live of {found.model}{when}."]
@@ -154,20 +176,24 @@ def _when(span: Span) -> str:
     return f"at {first}" if span.first == span.last else f"on {first[:10]} (UTC)"
 
 
-def _lines(told: Told) -> list[str]:
-    where = "released" if told.place == "released" else "live on this machine"
-    until = told.until or "now"
+def _lines(told: Told, *, told_of: bool) -> list[str]:
+    where = {"released": "released", "here": "live on this machine", "host": f"on {told.host}"}
+    return [
+        f"Version {told.version}, {where[told.place]} from {told.since} to {told.until or 'now'}",
+        f"  by {told.by}: {told.why}",
+        *([] if told_of else _about(told)),
+        *([f"  ended by {told.ended_by}: {told.ended_because}"] if told.ended_because else []),
+    ]
+
+
+def _about(told: Told) -> list[str]:
+    """What is known of the version itself."""
     approved = ", ".join(told.approvers) or "nobody"
     pull = f", pull request #{told.pull}" if told.pull else ""
-    lines = [
-        f"Version {told.version}, {where} from {told.since} to {until}",
-        f"  by {told.by}: {told.why}",
+    return [
         f"  approved by {approved}{pull}; verdict: {told.verdict or 'not recorded'}",
         f"  did: {told.did or 'not recorded'}",
         f"  commit {told.commit or 'not recorded'}, fingerprint {told.fingerprint}",
         f"  Bento {told.bento}, sha256:{told.digest}",
         *(f"  data {path} {digest}" for path, digest in told.data.items()),
     ]
-    if told.ended_because:
-        lines.append(f"  ended by {told.ended_by}: {told.ended_because}")
-    return lines

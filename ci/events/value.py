@@ -7,7 +7,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ci.events.history import periods
+from ci.events.history import declared, happened, periods
 from ci.events.places import places, take_over_once
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def count(place: PlaceName | None, events: Sequence[Event]) -> Value:
     every = [
         period
         for model in models
-        for period in periods([event for event in events if event.model == model])
+        for period in periods(declared(event for event in events if event.model == model))
     ]
     back = [period for period in every if _was_rolled_back(period)]
     runs = {event.workflow_run for event in events if event.workflow_run}
@@ -105,9 +105,7 @@ def count(place: PlaceName | None, events: Sequence[Event]) -> Value:
         refused=[_refused(event) for event in _refusals(events)],
         failed=sum(event.kind == "failed" for event in events),
         rolled_back=sum(event.kind == "rolled_back" for event in events),
-        restore=seconds(
-            e.seconds for e in events if e.kind == "rolled_back" and e.seconds is not None
-        ),
+        restore=seconds(e.seconds for e in events if e.seconds is not None),
         bad_version_live=seconds(_length(period) for period in back),
         runner_minutes=sum(minutes.values()) if minutes else None,
         runs_without_minutes=len(runs - minutes.keys()),
@@ -132,7 +130,7 @@ def _was_rolled_back(period: Period) -> bool:
 
 def _length(period: Period) -> float:
     assert period.ended  # noqa: S101 (callers have looked)
-    return max(0.0, (period.ended.at - period.since).total_seconds())
+    return max(0.0, (happened(period.ended) - period.since).total_seconds())
 
 
 def _lead_times(every: Sequence[Period]) -> list[float]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 HEARD_SECONDS = 600.0
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 600.0
 RELEASED = "it was released"
+NOT_GIVEN = "policies/deployment.yaml no longer gives it to this host"
 
 
 @dataclass
@@ -217,7 +218,8 @@ class Loop:
             try:
                 service = local.recorded(self.repository, name)
                 step.withdraw(self.repository, name)
-                tell_withdrawn(self.repository, name, service.version if service else None)
+                version = service.version if service else None
+                tell_withdrawn(self.repository, name, version, NOT_GIVEN)
             except Exception as error:  # whatever it is, the rest is looked at
                 problems.append(_plain(error))
         return problems

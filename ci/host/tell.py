@@ -57,28 +57,27 @@ def tell_failed(repository: Repository, release: Release, reason: str, error: Ml
         tell_reviewers(repository, draft)
 
 
-def tell_withdrawn(repository: Repository, model: str, version: int | None) -> None:
-    """It is no longer served here, since the policy does not give it to this host."""
-    reason = "policies/deployment.yaml no longer gives it to this host"
+def tell_withdrawn(repository: Repository, model: str, version: int | None, reason: str) -> None:
+    """It is no longer served here."""
     tell_or_say(repository, _draft(repository, "withdrawn", model, version, reason))
 
 
 def untold(repository: Repository, reported: str | None) -> tuple[list[Draft], str | None]:
     """Events after the head ``reported`` as drafts for another log, and the newest head."""
     events = own_log(repository).events()
-    places = {head_of(event): place for place, event in enumerate(events, 1)}
-    new = events[places.get(reported or "", 0) :]
     names = Draft.model_fields
     drafts = [
-        Draft.model_validate({**each.model_dump(include=set(names)), "since": _spoken(each)})
-        for each in new
-        if each.host and each.kind in KINDS
+        Draft.model_validate({**each.model_dump(include=set(names)), "since": each.at.isoformat()})
+        for each in after(events, reported)
+        if each.kind in KINDS
     ]
     return drafts, head_of(events[-1]) if events else None
 
 
-def _spoken(event: Event) -> str:
-    return event.at.isoformat(timespec="seconds")
+def after(events: list[Event], reported: str | None) -> list[Event]:
+    """Those of this machine's ``events`` that a host made after the head ``reported``."""
+    places = {head_of(event): place for place, event in enumerate(events, 1)}
+    return [event for event in events[places.get(reported or "", 0) :] if event.host]
 
 
 def _draft(

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
+from ci.events.event import Lineage
 from ci.events.log import head_of, own_log, released_log
 from ci.events.standing import PRODUCTION, Standing, standings
 from ci.registry.store import has_server
-from ci.registry.take_over import governing_log, is_fetched
-from ci.registry.versions import is_there, registered
+from ci.registry.take_over import came_with_the_state, governing_log
+from ci.registry.versions import registered
 from ci.targets.services import LIVE, STOPPED, read_record
 
 if TYPE_CHECKING:
-    from ci.events.event import Lineage
     from ci.registry.versions import Registered
     from ci.repository import Repository
 
-CHECKED = ("fingerprint", "bento", "digest", "commit", "run_id", "data", "approvers", "pull")
+CHECKED = [name for name in Lineage.model_fields if name != "version"]
 AGAIN = "type: mlops registry rebuild"
 
 
@@ -25,9 +25,10 @@ def disagreements(repository: Repository) -> list[tuple[str, str]]:
     """(model, sentence) for each place where the registry is not what its events make of it.
 
     A server is not looked at: others change it, and their events are elsewhere. A model without
-    events is one that was registered before there were any.
+    events is one that was registered before there were any. A registry that is not there lacks
+    each model that its events tell of.
     """
-    if has_server() or not is_there(repository):
+    if has_server():
         return []
     log = governing_log(repository)
     try:
@@ -38,7 +39,7 @@ def disagreements(repository: Repository) -> list[tuple[str, str]]:
     found = [
         (name, problem)
         for name in sorted(known.keys() | there.keys())
-        for problem in _model(known.get(name), there.get(name), is_fetched(repository))
+        for problem in _model(known.get(name), there.get(name), came_with_the_state(repository))
     ]
     heads = _heads(repository)
     found += [(name, text) for name in there if (text := _head(there[name], heads))]

@@ -20,7 +20,7 @@ from ci.events.standing import standings
 from ci.events.verify import verify
 from ci.files import file_digest, write_json
 from ci.registry.store import client, has_server
-from ci.registry.take_over import MARK, governing_log, is_fetched
+from ci.registry.take_over import MARK, came_with_the_state, governing_log
 from ci.registry.versions import create_version, point
 from ci.repository import Repository
 
@@ -66,7 +66,7 @@ def rebuild(repository: Repository) -> Rebuilt:
             f"{log.path.parent.name}/{log.path.name} tells of no version, so that there is "
             "nothing to rebuild the registry from.",
         )
-    fetched = is_fetched(repository)
+    fetched = came_with_the_state(repository)
     with (
         in_turn(repository, "rebuild"),
         step("rebuilding the registry from its events"),

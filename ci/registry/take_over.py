@@ -32,9 +32,19 @@ def is_fetched(repository: Repository) -> bool:
     return mark.get("sha256") == file_digest(own)
 
 
+def came_with_the_state(repository: Repository) -> bool:
+    """Whether the registry was brought from the state branch and is no checkout's own yet.
+
+    Also where somebody has changed it since: what it has to be is told by the events there.
+    """
+    if has_server() or not (repository.state_dir / MARK).exists():
+        return False
+    return not standings(own_log(repository).readable())
+
+
 def governing_log(repository: Repository) -> Log:
     """The log whose events the registry of this checkout follows from."""
-    if is_fetched(repository):
+    if came_with_the_state(repository):
         return released_log(repository.state_dir / "state")
     return own_log(repository)
 

@@ -293,13 +293,18 @@ def stop(repository: Repository, name: str | None, reason: str = NO_REASON) -> l
 
 
 def _stop(repository: Repository, name: str, reason: str) -> bool:
+    from ci.host.place import me
+    from ci.host.tell import tell_withdrawn
+
     with only_one(repository, "deploy", name):
         service = local.recorded(repository, name)
         if not local.stop(repository, name):
             return False
-        tell_or_say(
-            repository, _event("stopped", name, service.version if service else None, reason)
-        )
+        version = service.version if service else None
+        if me(repository):
+            tell_withdrawn(repository, name, version, f"stopped: {reason}")
+        else:
+            tell_or_say(repository, _event("stopped", name, version, reason))
         return True
 
 

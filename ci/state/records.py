@@ -123,6 +123,12 @@ def versions(folder: Path, model: str) -> list[Release]:
     return sorted(found, key=lambda release: release.version)
 
 
+def all_versions(folder: Path) -> list[str]:
+    """Models of which any version is or was in production, by name."""
+    names = {path.name for path in (folder / "versions").glob("*") if path.is_dir()}
+    return sorted(names | {path.stem for path in (folder / "released").glob("*.json")})
+
+
 def put_in_production(folder: Path, release: Release) -> None:
     """Write down that ``release`` is in production; a version's own record never changes."""
     own = _own(folder, release)
@@ -159,6 +165,12 @@ def pin(folder: Path, model: str) -> Pin | None:
 def write_pin(folder: Path, wanted: Pin) -> None:
     """Pin a model; a pin that it has is replaced."""
     write_json(folder / "pins" / f"{wanted.model}.json", wanted.model_dump(mode="json"))
+
+
+def all_pins(folder: Path) -> list[Pin]:
+    """Every pin, by model."""
+    names = sorted(path.stem for path in (folder / "pins").glob("*.json"))
+    return [found for name in names if (found := pin(folder, name))]
 
 
 def lift_pin(folder: Path, model: str) -> None:
