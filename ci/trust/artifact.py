@@ -12,7 +12,7 @@ from ci.contract.policy import load_policy
 from ci.contract.trust import TrustPolicy
 from ci.errors import MlopsError
 from ci.trust.formats import format_of, format_of_bytes, members
-from ci.trust.pickles import imports
+from ci.trust.pickles import imports, joblib_mixed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,13 @@ WORDS = {
     "jls": "Julia's own format, which can run code when it is loaded",
     "unknown": "in a format that is not known here",
 }
+ANOTHER = "write it with pickle.dump, or in another format"
+# What an analyst has to type in the two files: joblib.load reads the result, too.
+JOBLIB = (
+    "joblib.dump puts the bytes of arrays between the opcodes, where nobody can tell them apart; "
+    'in training, write `with open(PATH, "wb") as file: pickle.dump(model, file)` in its place: '
+    "joblib.load and pickle.load both read that file"
+)
 PACKED = ("zip", "gzip")
 DEEPEST = 3
 
@@ -109,10 +116,7 @@ def _scanned(policy: TrustPolicy, content: bytes) -> str | None:
     try:
         wrong = [each for each in imports(content) if not policy.may_import(each)]
     except ValueError as error:
-        return (
-            f"can't be scanned ({error}); write it with pickle.dump (joblib mixes arrays into it), "
-            "or in another format"
-        )
+        return f"can't be scanned ({error}); {JOBLIB if joblib_mixed(content) else ANOTHER}"
     if not wrong:
         return None
     return (

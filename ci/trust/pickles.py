@@ -37,6 +37,11 @@ def imports(content: bytes) -> list[str]:
     return sorted(set(found))
 
 
+def joblib_mixed(content: bytes) -> bool:
+    """Whether joblib wrote arrays into it, as it does with any array of some size."""
+    return b"NumpyArrayWrapper" in content
+
+
 def is_pickle(file: IO[bytes]) -> bool:
     """Whether a file without the mark of newer protocols is a pickle that imports something.
 

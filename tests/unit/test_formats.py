@@ -198,6 +198,25 @@ def test_a_classifier_of_scikit_learn_is_taken_once_it_is_allowed(repository: Re
         assert found(repository, "model.pkl", content, "model.pkl") == ""
 
 
+def test_what_joblib_mixed_is_refused_until_it_is_written_as_the_sentence_says(
+    repository: Repository, tmp_path: Path
+) -> None:
+    import joblib
+    from sklearn.ensemble import RandomForestRegressor
+
+    rows = np.arange(20.0).reshape(10, 2)
+    model = RandomForestRegressor(3).fit(rows, [0, 1] * 5)
+    path = tmp_path / "model.joblib"
+    joblib.dump(model, path)
+    said = found(repository, "model.joblib", path.read_bytes(), "model.joblib")
+    assert "pickle.dump(model, file)" in said
+    assert "joblib.load and pickle.load both read that file" in said
+    with open(path, "wb") as file:
+        pickle.dump(model, file)
+    assert found(repository, "model.joblib", path.read_bytes(), "model.joblib") == ""
+    assert np.array_equal(joblib.load(path).predict(rows), model.predict(rows))
+
+
 def train(repository: Repository, content: bytes) -> None:
     folder = repository.models_dir / "first" / "artifact"
     folder.mkdir()
