@@ -49,6 +49,12 @@ def refused(github: GitHub, head: str) -> Pull | None:
     return newest if newest and not newest["merged_at"] else None
 
 
+def has_pull(github: GitHub, branch: str) -> bool:
+    """Whether there is or was a pull request from our own ``branch``, open or closed."""
+    query = {"state": "all", "head": f"{github.context.owner}:{branch}"}
+    return any(True for _ in github.paginate(f"{github.repo}/pulls", query))
+
+
 def create(github: GitHub, head: str, base: str, title: str, body: str) -> Pull:
     """Open a pull request; where one from ``head`` is open already, it is that one."""
     asked = {"head": head, "base": base, "title": title, "body": body}

@@ -16,6 +16,7 @@ from ci.registry.change import Why, follow
 from ci.registry.store import has_server
 from ci.release.due import own_digest
 from ci.release.go_back import GONE, put_back
+from ci.release.reverts import call_for_reverts
 from ci.state.branch import StateBranch
 from ci.state.local import state_folder
 from ci.state.records import pin, released, versions
@@ -72,6 +73,8 @@ def report(
     record, moved = StateBranch(repository.root).update(f"{own.name} reports", change)
     pull_state(repository)
     forget_declared(repository)
+    if moved:
+        call_for_reverts(repository)
     if has_server():
         for model, to in moved.items():
             follow(repository, model, to)

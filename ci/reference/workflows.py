@@ -21,6 +21,7 @@ EVENTS = {
     "issues": "an issue",
     "workflow_dispatch": "by hand (Actions, Run workflow)",
     "workflow_run": "a run of another workflow",
+    "repository_dispatch": "a machine that asks for it",
     "schedule": "the clock",
 }
 # A scope with its level, and the reason in the comment beside it.

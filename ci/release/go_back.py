@@ -6,7 +6,6 @@ files on main back, too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from ci.errors import MlopsError
 from ci.registry.change import Pointed, Why, declare, follow, moved, pointed, tell
 from ci.registry.store import has_server
 from ci.release.due import own_digest
+from ci.release.revert import WentBack
 from ci.report.markdown import plain
 from ci.state.branch import StateBranch
 from ci.state.local import registry_of
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from ci.state.records import Release
 
 GONE = "not on main"
-
-
-@dataclass(frozen=True)
-class WentBack:
-    """A rollback: what was in production, what is now, and the pin that keeps it there."""
-
-    left: Release
-    now: Release
-    pin: Pin
 
 
 def said(done: WentBack) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -20,16 +21,29 @@ from ci.state.branch import StateBranch
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
-    from ci.release.go_back import WentBack
     from ci.repository import Repository
+    from ci.state.records import Pin, Release
+
+
+@dataclass(frozen=True)
+class WentBack:
+    """A rollback: what was in production, what is now, and the pin that keeps it there."""
+
+    left: Release
+    now: Release
+    pin: Pin
 
 
 @dataclass(frozen=True)
 class Revert:
-    """``url`` of the pull request, or of the page on which a person opens it; None: no change."""
+    """``url`` of the pull request, or of the page on which a person opens it; None: no change.
+
+    ``pushed`` says whether its branch is new.
+    """
 
     url: str | None
     opened: bool
+    pushed: bool = True
 
     def said(self) -> str:
         """Markdown for the page of the run."""
@@ -43,13 +57,20 @@ class Revert:
         )
 
 
+def branch_of_pin(pin: Pin) -> str:
+    """The branch of the pull request that follows from a pin: one a rollback, whoever asks."""
+    moment = re.sub(r"[^0-9]", "", pin.at)[:14]
+    return f"rollback/{pin.model}-v{pin.left}-{moment}"
+
+
 def open_revert(
-    repository: Repository, github: GitHub, opener: GitHub, done: WentBack, base: str
+    repository: Repository, github: GitHub, opener: GitHub, done: WentBack, base: str, by: str
 ) -> Revert:
     """Push a branch with the model's files of the version that is in production, and ask for it.
 
-    ``opener`` opens the pull request: a GitHub App, whose pull requests are checked by themselves,
-    or ``github``, the run's own token, with which the checks are started by hand.
+    ``by`` is who rolled back, in Markdown. ``opener`` opens the pull request: a GitHub App, whose
+    pull requests are checked by themselves, or ``github``, the run's own token, with which the
+    checks are started by hand.
 
     Raises:
         MlopsError: ``git_failed``, ``state_unreachable`` or what GitHub says.
@@ -57,19 +78,22 @@ def open_revert(
     commit = _commit(repository.root, done)
     if commit is None:
         return Revert(None, opened=False)
-    branch = f"rollback/{done.now.model}-v{done.left.version}-{github.context.run_id}"
-    StateBranch(repository.root, branch=branch).push(commit)
+    branch = branch_of_pin(done.pin)
+    remote = StateBranch(repository.root, branch=branch)
+    new = remote.head() is None
+    if new:
+        remote.push(commit)
     title = f"Take {done.now.model} back to version {done.now.version}"
     try:
-        made = pulls.create(opener, branch, base, title, _body(done))
+        made = pulls.create(opener, branch, base, title, _body(done, by))
     except GitHubError as error:
         if error.status != 403:  # a setting of the repository: Actions may not open any
             raise
         server = f"{github.context.server_url}/{github.context.repository}"
-        return Revert(f"{server}/compare/{base}...{branch}?expand=1", opened=False)
+        return Revert(f"{server}/compare/{base}...{branch}?expand=1", opened=False, pushed=new)
     if opener is github:
         start_checks(github, made)
-    return Revert(str(made["html_url"]), opened=True)
+    return Revert(str(made["html_url"]), opened=True, pushed=new)
 
 
 def _commit(root: Path, done: WentBack) -> str | None:
@@ -105,11 +129,14 @@ def _plumb(root: Path, environment: dict[str, str], *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _body(done: WentBack) -> str:
+def _body(done: WentBack, by: str) -> str:
+    names = ", ".join(f"@{name}" for name in done.left.approvers)
+    brought = f" in #{done.left.pull}" if done.left.pull else ""
+    approved = f"{names} approved that version{brought}.\n\n" if names else ""
     return (
-        f"@{done.pin.by} rolled {done.now.model} back from version {done.left.version} to "
-        f"{done.now.version}: {plain(done.pin.reason)}\n\nThat has happened already and does not "
-        "wait for this pull request. It takes the model's files on main back to those of version "
-        f"{done.now.version}, so that main says again what is in production. Until they change, "
-        "deployments leave the model alone."
+        f"{by} rolled {done.now.model} back from version {done.left.version} to "
+        f"{done.now.version}: {plain(done.pin.reason, 1000)}\n\n{approved}That has "
+        "happened already and does not wait for this pull request. It takes the model's files on "
+        f"main back to those of version {done.now.version}, so that main says again what is in "
+        "production. Until they change, deployments leave the model alone."
     )

@@ -62,6 +62,11 @@ TRIGGERS: dict[str, dict[str, Any]] = {
         "workflow_run": {"workflows": ["Drift"], "types": ["completed"], "branches": ["main"]},
         "workflow_dispatch": {"model", "reason"},
     },
+    "revert.yml": {
+        "repository_dispatch": {"types": ["rolled-back"]},
+        "schedule": ["23 6,14 * * *"],
+        "workflow_dispatch": set(),
+    },
     "rollback.yml": {"workflow_dispatch": {"model", "version", "reason"}},
     "tune.yml": {"workflow_dispatch": {"model", "trials", "minutes"}},
     "watchdog.yml": {"schedule": ["11 9 * * *"], "workflow_dispatch": set()},
@@ -112,6 +117,9 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     "retrain.yml": {
         "due": {"contents": READ, "issues": READ, "pull-requests": READ},
         "propose": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
+    },
+    "revert.yml": {
+        "revert": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},
     },
     "rollback.yml": {
         "rollback": {"actions": WRITE, "contents": WRITE, "pull-requests": WRITE},

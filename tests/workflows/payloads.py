@@ -80,6 +80,11 @@ def dispatch(hub: Hub, path: str, ref: str, inputs: dict[str, Any], sender: str)
     return {**_common(hub, sender), "inputs": inputs, "ref": whole_ref, "workflow": path}
 
 
+def repository_dispatch(hub: Hub, name: str, sender: str) -> Document:
+    """`repository_dispatch`: what a machine asks for."""
+    return {**_common(hub, sender), "action": name, "branch": "main", "client_payload": None}
+
+
 def schedule(hub: Hub, cron: str) -> Document:
     """`schedule`."""
     return {**_common(hub, hub.owner), "schedule": cron}

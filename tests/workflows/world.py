@@ -23,6 +23,7 @@ state: pulls, issues, comments, runs, artifacts, releases … as plain data, and
     world.commit({"README.md": "x"})           # a direct push to main, queued as well
     world.dispatch("rollback.yml", {"model": "sales-python"}, actor="alice")
     world.schedule("batch.yml")                world.run_dispatched()      # what the API started
+    world.run_asked_for("revert.yml")          # for what machines sent to /dispatches
     number = world.open_issue("New model", body, author="carol")
     world.run_issue("new-model.yml", number, "opened")
     world.expire_artifacts(); world.drop_caches(); world.secrets; world.variables
@@ -257,6 +258,20 @@ class World(View):
             self.dispatch(Path(each["path"]).name, each["inputs"], actor=BOT, ref=each["ref"])
             for each in queued
         ]
+
+    def run_asked_for(self, workflow: str) -> list[Run]:
+        """Run ``workflow`` for each event that a machine sent through the API."""
+        queued, self.github.asked_for = self.github.asked_for, []
+        runs = []
+        for each in queued:
+            found = self.runner.workflow(workflow, self.main)
+            found.require_trigger("repository_dispatch", action=each["event_type"])
+            sender = each["login"]
+            event = payloads.repository_dispatch(self.github, each["event_type"], sender)
+            name = "repository_dispatch"
+            run = self.runner.begin(found, name, event, self.main, MAIN, actor=sender)
+            runs.append(self.finish(run))
+        return runs
 
     def schedule(self, workflow: str) -> Run:
         """Run a workflow as its (first) schedule does."""

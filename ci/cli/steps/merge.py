@@ -23,7 +23,7 @@ Everything = Annotated[str, typer.Option(envvar="PLAN", help="The plan, as merge
 def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
     restore.register(app)
-    for step in (merge_plan, stage, image, release, settle, rollback):
+    for step in (merge_plan, stage, image, release, settle, rollback, reverts):
         app.command()(step)
 
 
@@ -151,10 +151,6 @@ def settle(plan: Everything = "") -> None:
 
 def rollback(model: Model) -> None:
     """Put a model's previous version back in production, pin it, and ask for a revert."""
-    import os
-    from dataclasses import replace
-
-    from ci.github.client import GitHub
     from ci.github.workflow import add_summary
     from ci.release.go_back import go_back, number_of, said
     from ci.release.plan import branch_of
@@ -167,9 +163,33 @@ def rollback(model: Model) -> None:
     repository = Repository.find()
     done = go_back(repository, github, model, number_of(version), reason, context.actor)
     add_summary(said(done))
+    by = f"@{context.actor}"
+    asked = open_revert(repository, github, _opener(github), done, branch_of(context), by)
+    add_summary(asked.said())
+
+
+def reverts() -> None:
+    """Ask for the revert of each rollback that a host made, once, and tell its reviewers."""
+    from ci.github.workflow import add_summary
+    from ci.release.plan import branch_of
+    from ci.release.reverts import open_reverts
+    from ci.repository import Repository
+
+    context, github = _github()
+    made = open_reverts(Repository.find(), github, _opener(github), branch_of(context))
+    lines = [f"- {done.now.model}: {asked.said()}" for done, asked in made]
+    add_summary("\n".join(lines) or "No rollback waits for its revert.")
+
+
+def _opener(github: GitHub) -> GitHub:
+    """The GitHub App, where there is one: what it opens is checked by itself."""
+    import os
+    from dataclasses import replace
+
+    from ci.github.client import GitHub
+
     app = os.environ.get("APP_TOKEN")
-    opener = GitHub(replace(context, token=app)) if app else github
-    add_summary(open_revert(repository, github, opener, done, branch_of(context)).said())
+    return GitHub(replace(github.context, token=app)) if app else github
 
 
 def _github() -> tuple[Context, GitHub]:

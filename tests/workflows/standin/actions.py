@@ -160,6 +160,12 @@ def dispatch(hub: Hub, call: Call) -> tuple[int, Answer]:
     return 204, None
 
 
+@answers("repos/create-dispatch-event", "contents:write")
+def dispatch_event(hub: Hub, call: Call) -> tuple[int, Answer]:
+    hub.asked_for.append({**call.body, "login": call.token.login})
+    return 204, None
+
+
 def artifact(hub: Hub, each: Document) -> Document:
     """An artifact as the API shows it."""
     address = f"{hub.url}/repos/{hub.full_name}/actions/artifacts/{each['id']}"

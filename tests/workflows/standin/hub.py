@@ -75,6 +75,7 @@ class Hub:
     labels: dict[str, Document] = field(default_factory=dict)
     collaborators: dict[str, str] = field(default_factory=dict)
     dispatches: list[Document] = field(default_factory=list)
+    asked_for: list[Document] = field(default_factory=list)
     deployments: list[Document] = field(default_factory=list)
     tokens: dict[str, Token] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
