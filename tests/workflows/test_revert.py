@@ -12,13 +12,13 @@ from ci.github.client import GitHub
 from ci.registry.change import Why
 from ci.release.approvals import Approval
 from ci.release.due import Request, own_digest
-from ci.release.go_back import go_back, put_back
+from ci.release.go_back import put_back
 from ci.release.publish import publish
-from ci.release.revert import branch_of_pin, open_revert
+from ci.release.revert import WentBack, open_revert
 from ci.release.reverts import call_for_reverts, open_reverts
 from ci.repository import Repository
 from ci.state.branch import StateBranch
-from ci.state.records import Pin, versions
+from ci.state.records import Pin, pin, versions
 from tests.support.repositories import git
 from tests.workflows.standin.hub import Document, Token
 from tests.workflows.test_publish import MODEL, Office, empty_registry, first_office, office
@@ -49,8 +49,8 @@ def left(office: Office) -> int:
         own = own_digest(office.repository, MODEL)
         at = "2026-11-21T10:00:00.123456+00:00"
         held = {"model": MODEL, "version": 1, "left": 2, "own": own, "reason": SAID, "at": at}
-        pin = Pin.model_validate({**held, "by": "host north"})
-        put_back(state, first, pin, Why(SAID, "host north"), since=at, host="north")
+        made = Pin.model_validate({**held, "by": "host north"})
+        put_back(state, first, made, Why(SAID, "host north"), since=at, host="north")
 
     StateBranch(office.repository.root).update("north reports", declare)
     return number
@@ -135,21 +135,18 @@ def test_what_main_has_mended_or_taken_away_meanwhile_is_not_reverted(
     assert (reverts(office), comments(office, left)) == ([], [])
 
 
-def test_a_rollback_by_the_workflow_has_its_pull_request_already(office: Office, left: int) -> None:
-    """It is not asked for twice, since both know it by its pin."""
-    StateBranch(office.repository.root).update(
-        "unpin", lambda state: (state / "pins" / f"{MODEL}.json").unlink()
-    )
-    staged, folder = office.stage("three", 1)
-    publish(office.repository, office.github, staged, folder, Approval(["bob"]), Request())
-    done = go_back(office.repository, office.github, MODEL, None, "slow", "carol")
+def test_what_rollback_yml_asked_for_is_not_asked_for_twice(office: Office, left: int) -> None:
+    state = office.state()
+    first, second = versions(state, MODEL)
+    held = pin(state, MODEL)
+    assert held
     github = office.github
-    opener = GitHub(replace(github.context))
+    done, opener = WentBack(second, first, held), GitHub(replace(github.context))
     open_revert(office.repository, github, opener, done, "main", "@carol")
-    assert [each["head_ref"] for each in reverts(office)] in ([], [branch_of_pin(done.pin)])
-    before = len(reverts(office))
-    ask(office)
-    assert len(reverts(office)) == before
+    (made,) = reverts(office)
+    assert made["body"].startswith("@carol rolled")
+    assert ask(office) == []
+    assert len(reverts(office)) == 1
 
 
 def test_without_github_or_a_token_nothing_is_asked_for(
@@ -162,7 +159,9 @@ def test_without_github_or_a_token_nothing_is_asked_for(
     call_for_reverts(office.repository)
     call_for_reverts(Repository(tmp_path))
     assert (office.world.github.asked_for, capsys.readouterr().err) == ([], "")
+    office.world.github.tokens["reader"] = Token("alice", {"contents": "read"}, 0)
     monkeypatch.setenv("GITHUB_API_URL", office.world.url)
-    monkeypatch.setenv("GITHUB_TOKEN", "nobody's")
+    monkeypatch.setenv("GITHUB_TOKEN", "reader")
     call_for_reverts(office.repository)
+    assert office.world.github.asked_for == []
     assert "revert.yml could not be started now" in capsys.readouterr().err
