@@ -211,6 +211,11 @@ def test_a_rollback_without_the_remote_is_declared_when_it_is_back(
     assert north.asked() == 1
     again = [json.loads(line)["kind"] for line in (fleet.state() / "events.jsonl").open()]
     assert again.count("rolled_back") == 1
+    result(fleet.office.root, "status", "--fetch")
+    for root in (fleet.office.root, north.root):
+        told = result(root, "history", NAME)["periods"]
+        assert [each["version"] for each in told if each["host"] == "north"] == [1, 2, 1]
+        assert [each["version"] for each in told if each["place"] == "released"] == [1, 2, 3, 1]
     assert mlops(north.root, "rollback", NAME, "--json").error == "no_previous"
 
 
@@ -320,6 +325,7 @@ def test_bad_input_is_one_sentence_and_what_runs_goes_on(fleet: Fleet, host: Mak
     assert (north.asked(), north.service()) == (1, north_stays)
 
     assert result(north.root, "stop", NAME) == {"stopped": [NAME]}
+    assert result(north.root, "history", NAME)["periods"][-1]["ended_because"].startswith("taken")
     assert north.once().code == 1  # main's policy is still broken
     assert local.recorded(north.repository, NAME)
     assert ended(north_stays)
