@@ -1,4 +1,4 @@
-"""Environment that keeps DVC, CML, MLflow, BentoML and NannyML from reporting what is done here."""
+"""Environment that keeps DVC, CML, MLflow, BentoML, NannyML and Ray from reporting on us."""
 
 # NannyML's name counts by being there, whatever its value; MLflow's and BentoML's must say true.
 OFF: dict[str, str] = {
@@ -8,4 +8,5 @@ OFF: dict[str, str] = {
     "ITERATIVE_DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "NML_DISABLE_USAGE_LOGGING": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }

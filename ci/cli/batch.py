@@ -39,6 +39,15 @@ def score(
         str,
         typer.Option(metavar="I/N", help="Only this share of the rows, for `score-merge`."),
     ] = "1/1",
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="Who scores: local, this machine; or ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Ray cluster; else RAY_ADDRESS, else one of this machine."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Add the live version's predictions to a table; a run that was ended goes on where it was.
@@ -50,15 +59,16 @@ def score(
     from ci.repository import Repository
     from ci.score import Shard
     from ci.score.declared import score_declared, score_given
+    from ci.score.engine import engine_named
 
-    share = Shard.parse(shard)
+    share, scoring = Shard.parse(shard), engine_named(engine, address)
     places: list[str] = []
     if input is not None and output is not None:
-        done = score_given(Repository.find(), model, input, output, share)
+        done = score_given(Repository.find(), model, input, output, share, scoring)
     elif input is None and output is None and share.of == 1:
         repository = Repository.find()
         with batch_told(repository, model):
-            whole = score_declared(repository, model)
+            whole = score_declared(repository, model, scoring)
         done, places = whole.scored, whole.places
     else:
         raise MlopsError(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bentos.runners import RunnerPool
+    from bentos.runners import RunnerError, RunnerPool
     from ci.evaluate.candidate import Servable
 
 
@@ -47,4 +47,9 @@ def open_pool(
         ) as pool:
             yield pool
     except RunnerError as error:
-        raise MlopsError(error.code, f"{contract.name}: {error.message}") from None
+        raise said(contract.name, error) from None
+
+
+def said(name: str, error: RunnerError) -> MlopsError:
+    """What the runner of the model ``name`` says, to the person who asked."""
+    return MlopsError(error.code, f"{name}: {error.message}")

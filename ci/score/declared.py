@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ci.files import file_digest
 from ci.score.delivery import Goods, deliver
+from ci.score.engine import on_this_machine
 from ci.score.inputs import declared_input, given_input
 from ci.score.names import run_name
 from ci.score.score import WHOLE, Scored, in_production, score_with
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.repository import Repository
+    from ci.score.engine import Engine
     from ci.score.job import Shard
 
 
@@ -27,7 +29,9 @@ class Delivered:
     places: list[str]
 
 
-def score_declared(repository: Repository, name: str) -> Delivered:
+def score_declared(
+    repository: Repository, name: str, engine: Engine = on_this_machine
+) -> Delivered:
     """Score the declared input for today with the version in production, and deliver it.
 
     The files lie in `.mlops/batch/MODEL/`, under the run's name. Asked for again on the same input,
@@ -45,14 +49,25 @@ def score_declared(repository: Repository, name: str) -> Delivered:
         run = run_name(name, day, servable.version, digest)
         target = repository.state_dir / "batch" / name / f"{run}.{batch.output}"
         scored = score_with(
-            servable, found.path, target, repository.state_dir, replace=True, shown=found.shown
+            servable,
+            found.path,
+            target,
+            repository.state_dir,
+            replace=True,
+            shown=found.shown,
+            engine=engine,
         )
         goods = Goods(name, servable.version, day, digest, scored.rows, target)
         return Delivered(scored, deliver(goods, contract, batch.delivery, repository.root))
 
 
 def score_given(
-    repository: Repository, name: str, address: str, target: Path, shard: Shard = WHOLE
+    repository: Repository,
+    name: str,
+    address: str,
+    target: Path,
+    shard: Shard = WHOLE,
+    engine: Engine = on_this_machine,
 ) -> Scored:
     """Score what somebody names: a file, a folder or an address.
 
@@ -62,5 +77,11 @@ def score_given(
     servable = in_production(repository, name)
     with given_input(repository, servable.contract, address, target) as found:
         return score_with(
-            servable, found.path, target, repository.state_dir, shard, shown=found.shown
+            servable,
+            found.path,
+            target,
+            repository.state_dir,
+            shard,
+            shown=found.shown,
+            engine=engine,
         )

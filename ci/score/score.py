@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.console import say, step
 from ci.errors import MlopsError
+from ci.score.engine import on_this_machine
 from ci.score.job import Plan, Shard, make_plan
 from ci.score.outcome import Outcome, make_outcome
 from ci.score.parts import Folder, forget_old, held, sentence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ci.dataset.table_file import TableFile
     from ci.evaluate.candidate import Servable
     from ci.repository import Repository
+    from ci.score.engine import Engine
 
 WHOLE = Shard()
 KEPT_SECONDS = 7 * 24 * 3600.0
@@ -57,6 +59,7 @@ class Request:
     shard: Shard
     replace: bool
     shown: str
+    engine: Engine
 
 
 def score(
@@ -100,6 +103,7 @@ def score_with(
     *,
     replace: bool = False,
     shown: str = "",
+    engine: Engine = on_this_machine,
 ) -> Scored:
     """The same with a given model; what is kept lies in the folder ``state``.
 
@@ -120,7 +124,7 @@ def score_with(
         with held(place, target) as folder:
             plan = _score(
                 servable,
-                Request(source, target, shard, replace, shown or str(source)),
+                Request(source, target, shard, replace, shown or str(source), engine),
                 folder,
                 state,
             )
@@ -181,7 +185,8 @@ def _score(servable: Servable, asked: Request, folder: Folder, state: Path) -> P
         plan = make_plan(servable, file, asked.target, asked.shown, replace=asked.replace)
         folder.begin(plan)
         log = state / "logs" / f"score-{plan.model}.log"
-        score_parts(servable, file, folder, plan, asked.shard.parts(plan.parts), log)
+        wanted = asked.shard.parts(plan.parts)
+        score_parts(servable, file, folder, plan, wanted, log, asked.engine)
         if before is None or _mark(source.stat()) != _mark(before):
             raise MlopsError(
                 "input_changed", f"{source} was changed while it was read; score it again."

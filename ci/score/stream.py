@@ -1,19 +1,15 @@
-"""Pieces of the file on all cores: checked, predicted and written out, in order."""
+"""Pieces of the file through an engine, and written out in order as parts."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ci.console import progress
 from ci.errors import MlopsError
-from ci.evaluate.pool import open_pool
-from ci.score.job import PART_ROWS, PIECE_ROWS, Plan
-from ci.score.piece import Done, Scorer
+from ci.score.engine import Job
+from ci.score.job import PART_ROWS, PIECE_ROWS
 from ci.score.writing import PartWriter
 
 if TYPE_CHECKING:
@@ -25,9 +21,11 @@ if TYPE_CHECKING:
     from ci.dataset.table_file import TableFile
     from ci.evaluate.candidate import Servable
     from ci.score.check import BadRows
+    from ci.score.engine import Engine, Pending, Queue
+    from ci.score.job import Plan
     from ci.score.parts import Folder
+    from ci.score.piece import Done
 
-CHUNK_TIMEOUT_SECONDS = 120.0
 SHOWN_ROWS = 3
 
 
@@ -38,60 +36,29 @@ def score_parts(
     plan: Plan,
     wanted: Iterable[int],
     log: Path,
+    engine: Engine,
 ) -> None:
-    """Score the parts ``wanted`` that ``folder`` does not hold yet.
+    """Have ``engine`` score the parts ``wanted`` that ``folder`` does not hold yet.
 
     Raises:
-        MlopsError: ``bad_rows`` where more rows are bad than allowed; what the runner says.
+        MlopsError: ``bad_rows`` where more rows are bad than allowed; what the engine says.
         OSError: where the parts can't be written.
     """
     done = {index: folder.part(index) for index in wanted}
     missing = {index for index, part in done.items() if part is None}
+    if not missing:
+        return
     bad = sum(part.bad for part in done.values() if part)
-    if missing:
-        before = sum(part.rows for part in done.values() if part)
-        total = sum(plan.rows_of(index) for index in done)
-        with progress("rows", total, before) as advance:
-            _score_missing(servable, file, folder, plan, Missing(missing, bad), log, advance)
-
-
-@dataclass(frozen=True)
-class Missing:
-    """The parts that are still to be scored, and the bad rows of the others."""
-
-    parts: set[int]
-    bad: int
-
-
-def _score_missing(
-    servable: Servable,
-    file: TableFile,
-    folder: Folder,
-    plan: Plan,
-    missing: Missing,
-    log: Path,
-    advance: Callable[[int], None],
-) -> None:
-    bad = missing.bad
-    workers = _workers(plan, len(missing.parts))
-    # The pool closes first, so that nothing waits for a call that nobody wants any more.
-    with (
-        ThreadPoolExecutor(workers + 1) as threads,
-        open_pool(servable, log, CHUNK_TIMEOUT_SECONDS, workers) as pool,
-    ):
-        scorer = Scorer(plan, file.numbers, pool)
-        pieces = _pieces(file, missing.parts)
-        finished = _in_order(scorer, threads, pieces, 2 * workers + 1)
+    before = sum(part.rows for part in done.values() if part)
+    total = sum(plan.rows_of(index) for index in done)
+    job = Job(servable, plan, file.numbers, total - before, log)
+    with progress("rows", total, before) as advance, engine(job) as queue:
+        finished = _in_order(queue, _pieces(file, missing))
         for index, group in groupby(finished, key=lambda piece: piece[0]):
             with PartWriter(folder, plan, index) as writer:
                 for piece in _counted(plan, group, bad, advance):
                     writer.add(piece)
             bad += folder.finish(writer.part()).bad
-
-
-def _workers(plan: Plan, parts: int) -> int:
-    rows = min(plan.rows, parts * PART_ROWS)
-    return min(os.cpu_count() or 1, 1 + rows // PIECE_ROWS)
 
 
 def _pieces(file: TableFile, wanted: set[int]) -> Iterator[tuple[int, int, pa.Table]]:
@@ -107,28 +74,25 @@ def _pieces(file: TableFile, wanted: set[int]) -> Iterator[tuple[int, int, pa.Ta
 
 
 def _in_order(
-    scorer: Scorer,
-    threads: ThreadPoolExecutor,
-    pieces: Iterator[tuple[int, int, pa.Table]],
-    most: int,
+    queue: Queue, pieces: Iterator[tuple[int, int, pa.Table]]
 ) -> Iterator[tuple[int, Done]]:
-    """Scored pieces in the order of the file; at most ``most`` of them are in memory."""
-    waiting: deque[tuple[int, Future[Done]]] = deque()
+    """Scored pieces in the order of the file; no more of them are in memory than the queue says."""
+    waiting: deque[tuple[int, Pending]] = deque()
     try:
         for index, first, table in pieces:
-            waiting.append((index, threads.submit(scorer.piece, table, first)))
-            if len(waiting) > most:
+            waiting.append((index, queue.submit(table, first)))
+            if len(waiting) > queue.most():
                 yield _first_done(waiting)
         while waiting:
             yield _first_done(waiting)
     finally:
-        for _, future in waiting:
-            future.cancel()
+        for _, pending in waiting:
+            pending.cancel()
 
 
-def _first_done(waiting: deque[tuple[int, Future[Done]]]) -> tuple[int, Done]:
-    index, future = waiting.popleft()
-    return index, future.result()
+def _first_done(waiting: deque[tuple[int, Pending]]) -> tuple[int, Done]:
+    index, pending = waiting.popleft()
+    return index, pending.result()
 
 
 def _counted(

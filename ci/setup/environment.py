@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The development lock comes first: its setuptools builds the source distributions of the others.
-FIRST, REST = "dev", ("plan", "serving", "platform", "batch", "monitoring", "tune")
+FIRST, REST = "dev", ("plan", "serving", "platform", "batch", "monitoring", "tune", "ray")
 BUILDER = "setuptools"
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("plan", "serving", "platform", "batch", "monitoring", "tune", "dev")
+NAMES = ("plan", "serving", "platform", "batch", "monitoring", "tune", "ray", "dev")
 FOLDER = Path("ci/locks")
 PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^\s;\\]+)", re.MULTILINE)
 OPTIONS = (

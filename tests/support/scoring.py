@@ -29,15 +29,24 @@ import json, resource, sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ci.cli import use_environment
 from ci.errors import MlopsError
-from ci.score import Shard, score_with
+from ci.score import score_with
+from ci.score.engine import engine_named
 from tests.support.scoring import servable_in
 
-folder, source, target, limit = sys.argv[1:5]
+use_environment()
+folder, source, target, limit, engine = sys.argv[1:6]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 try:
-    done = score_with(servable_in(Path(folder)), Path(source), Path(target), Path(folder) / "state")
+    done = score_with(
+        servable_in(Path(folder)),
+        Path(source),
+        Path(target),
+        Path(folder) / "state",
+        engine=engine_named(engine, None),
+    )
 except MlopsError as error:
     sys.exit(f"{error.code}: {error.message}")
 # Not ru_maxrss, which a process takes over from the one that started it.
@@ -80,11 +89,17 @@ def rows(count: int, seed: int = 7) -> pd.DataFrame:
     )
 
 
-def start(folder: Path, source: Path, target: Path, limit: int = 0) -> subprocess.Popen[str]:
+def start(
+    folder: Path, source: Path, target: Path, limit: int = 0, engine: str = "local"
+) -> subprocess.Popen[str]:
     """Score in a process of its own; ``limit`` bytes is the largest file that it may write."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(source), str(target), str(limit)]
+    given = [str(folder), str(source), str(target), str(limit), engine]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.cwd()
+        [sys.executable, "-c", PROGRAM, *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
     )
 
 

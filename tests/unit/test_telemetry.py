@@ -30,6 +30,7 @@ from dvc.analytics import is_enabled
 from iterative_telemetry import IterativeTelemetryLogger
 from mlflow.telemetry.utils import is_telemetry_disabled
 from nannyml.usage_logging import UsageEvent, UsageLogger
+from ray._common.usage.usage_lib import usage_stats_enabled
 
 sent = []
 
@@ -44,6 +45,7 @@ print(json.dumps({
     "iterative": bool(IterativeTelemetryLogger("tool", "1", enabled=lambda: True).is_enabled()),
     "mlflow": not is_telemetry_disabled(),
     "nannyml": bool(sent),
+    "ray": usage_stats_enabled(),
 }))
 """
 

@@ -1,0 +1,113 @@
+"""Batch scoring on a Ray of this machine alone: as on its cores, said in the same sentences."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ci.score import score_with
+from tests.support.scoring import calls, rows, start, write_servable
+
+ROWS = 250_000  # two parts
+DIES = """\
+import os
+
+
+def load_model(directory):
+    return 2.0
+
+
+def predict(model, rows):
+    if rows["x"].max() > 1e6:
+        os._exit(3)
+    return rows["x"] * model / 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files, whose path is short: Ray has sockets in it."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_it_scores_as_the_cores_do_and_is_heard_on_this_machine_only(tmp_path: Path) -> None:
+    servable = write_servable(tmp_path, max_bad_rows=2, id_columns=["id"])
+    table = rows(ROWS)
+    table.loc[[7, 249_999], "x"] = -1.0
+    table.to_csv(tmp_path / "in.csv", index=False)
+    score_with(servable, tmp_path / "in.csv", tmp_path / "here.parquet", tmp_path / "here")
+    process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.parquet", engine="ray")
+    heard = addresses(process, until=tmp_path / "state" / "logs" / "score-two-thirds.log")
+    output, said = process.communicate()
+    assert process.returncode == 0, said
+    assert "Scoring on Ray: 1 node, " in said
+    assert json.loads(output)["rows"] == ROWS - 2
+    assert heard
+    assert heard <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert (tmp_path / "out.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
+    quarantine = (tmp_path / "out.quarantine.csv").read_bytes()
+    assert quarantine == (tmp_path / "here.quarantine.csv").read_bytes()
+    assert calls(tmp_path) == ROWS // 10_000
+
+
+def addresses(process: subprocess.Popen[str], until: Path) -> set[str]:
+    """Where the processes of ``process`` listen, once ``until`` is there."""
+    while not until.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    heard = set()
+    for each in psutil.Process(process.pid).children(recursive=True):
+        try:
+            found = each.net_connections("inet")
+        except psutil.NoSuchProcess:
+            continue
+        heard |= {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
+    return heard
+
+
+def test_a_model_that_dies_is_said_in_the_same_sentence(tmp_path: Path) -> None:
+    servable = write_servable(tmp_path)
+    servable.predict_file.write_text(DIES)
+    table = rows(30_000)
+    table.loc[20_001, "x"] = 2e6
+    table.to_csv(tmp_path / "in.csv", index=False)
+    said = []
+    for engine in ("local", "ray"):
+        process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine=engine)
+        said.append(process.communicate()[1].splitlines()[-1])
+        assert process.returncode == 1
+    assert said[0] == said[1]
+    assert "score-two-thirds.log" in said[0]
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, temporary: Path) -> None:
+    servable = write_servable(tmp_path)
+    rows(ROWS * 2).to_csv(tmp_path / "in.csv", index=False)
+    process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine="ray")
+    while not list((tmp_path / "state").glob("score/*/*/[0-9]*.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    gone, alive = psutil.wait_procs(family, timeout=60)
+    assert gone
+    assert not alive
+    assert list(temporary.iterdir()) == []
+    asked = calls(tmp_path)
+    score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
+    assert calls(tmp_path) <= asked + ROWS * 2 // 10_000 - 20
+    score_with(servable, tmp_path / "in.csv", tmp_path / "again.csv", tmp_path / "again")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
