@@ -24,6 +24,7 @@ from ci.repository import Repository
 from tests.support.repositories import contract, new_repository
 from tests.support.scoring import INPUT, PREDICT, rows, write_model
 from tests.support.storage import Postgres, object_storage, postgres
+from tests.support.web import web
 
 NAME = "two-thirds"
 Score = Callable[..., dict[str, Any]]
@@ -158,6 +159,51 @@ def test_objects_come_from_storage_and_go_there_as_from_a_folder(
     local = tmp_path / "local.parquet"
     score({"input": "rows.csv"}, "--input", str(tmp_path / "share"), "--output", str(local))
     assert local.read_bytes() == Path(answer["output"]).read_bytes()
+
+
+def test_a_table_behind_an_address_is_scored_whole_or_not_at_all(
+    score: Score, repository: Repository
+) -> None:
+    table = rows(900)
+    delivery = {"folder": "out"}
+    with web(table.to_csv(index=False).encode()) as address:
+        for name, says in (
+            ("cut.csv", "the answer was cut off"),
+            ("gone.csv", "404"),
+            ("login.csv", "it is a web page"),
+        ):
+            refused = score({"input": {"http": f"{address}/{name}"}, "delivery": delivery})
+            assert says in refused["said"]
+            assert refused["said"].startswith(f"{address}/{name}")
+        assert not (repository.root / "out").exists()
+        answer = score({"input": {"http": f"{address}/moved.csv"}, "delivery": delivery})
+        asked = score(
+            {"input": "rows.csv"}, "--input", f"{address}/packed.csv.gz", "--output", "given.csv.gz"
+        )
+    (delivered,) = answer["delivered"]
+    out = pd.read_csv(delivered, dtype={"id": str})
+    assert out["id"].tolist() == table["id"].tolist()
+    assert out["y"].tolist() == pytest.approx((table["x"] * 2 / 3).tolist())
+    assert Path(asked["output"]).read_bytes() == Path(delivered).read_bytes()
+
+
+def test_a_table_of_a_dataset_is_scored_and_comes_from_dvc_where_it_is_not_here(
+    score: Score, repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = rows(900)
+    table.to_csv(tmp_path / "sales.csv", index=False)
+    assert run(["data", "add", str(tmp_path / "sales.csv"), "--name", "sales"]) == 0
+    capsys.readouterr()
+    (repository.data_dir / "sales" / "tables" / "sales.csv").unlink()
+    answer = score({"input": {"dataset": "sales"}})
+    assert answer["rows"] == 900, answer
+    out = pd.read_csv(answer["output"], dtype={"id": str})
+    assert out["y"].tolist() == pytest.approx((table["x"] * 2 / 3).tolist())
+    other = score({"input": {"dataset": "sales", "table": "orders"}})
+    assert "The dataset sales has the tables sales" in other["said"]
+    bad = table.assign(shelf=None)
+    bad.to_csv(repository.data_dir / "sales" / "tables" / "sales.csv", index=False)
+    assert "column shelf: 900 rows: missing" in score({"input": {"dataset": "sales"}})["said"]
 
 
 def test_a_query_goes_to_a_table_once_however_often_it_is_asked_for(
