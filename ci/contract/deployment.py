@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
     from ci.yaml_file import Key
 
+Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"]+$")]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 ANY = "0.0.0.0"  # noqa: S104
 
@@ -99,6 +100,9 @@ class Kubernetes(Contract):
     """What CPU each pod asks for, in Kubernetes' own words."""
     callers: Annotated[list[Name], Field(min_length=1)] = ["ingress", "monitoring"]
     """Namespaces whose pods may call a model; nobody else may."""
+    prometheus: Address | None = None
+    """Where Prometheus answers in the cluster, such as `http://prometheus.monitoring:9090`. With it
+    an Argo Rollout takes a Deployment's place, and its analysis asks there; it needs `canary`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -149,6 +153,15 @@ class DeploymentPolicy(Policy):
     """Name of a host to what it serves."""
     kubernetes: Kubernetes = Kubernetes()
     """Manifests for a cluster, which `mlops render` writes."""
+
+    @model_validator(mode="after")
+    def _analysed(self) -> Self:
+        if self.kubernetes.prometheus and self.canary is None:
+            raise ValueError(
+                "kubernetes.prometheus asks for a Rollout, and there is no canary; write one, such "
+                "as `canary: {share: 10, seconds: 300}`"
+            )
+        return self
 
     def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
         """Models that no folder has."""

@@ -13,6 +13,7 @@ from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.images.recipes import PORT, USER
+from ci.manifests import rollout
 
 if TYPE_CHECKING:
     from ci.contract.deployment import Kubernetes
@@ -44,13 +45,29 @@ def render(repository: Repository, model: str, image: str) -> list[Manifest]:
             "REGISTRY/NAME@sha256:…, as the push of the image printed it.",
         )
     own = policy.kubernetes
+    workload = _workload(contract, policy, image)
     return [
-        _deployment(contract, own, image),
+        *workload,
         _service(model),
-        _autoscaler(model, own),
+        _autoscaler(workload[0], own),
         _disruption_budget(model),
         _network_policy(model, own),
         _service_monitor(model),
+    ]
+
+
+def _workload(contract: ModelContract, policy: DeploymentPolicy, image: str) -> list[Manifest]:
+    """A Deployment, or a Rollout and its analysis."""
+    name, own = contract.name, policy.kubernetes
+    pods = _pods(contract, own, image)
+    if own.prometheus is None or policy.canary is None:
+        gently = {"strategy": {"type": "RollingUpdate", "rollingUpdate": GENTLY}}
+        return [_manifest("apps/v1", "Deployment", name, {**pods, **gently})]
+    gently = {"strategy": rollout.strategy(name, policy.canary, GENTLY)}
+    analysis = rollout.analysis(name, policy.canary, policy.objectives, own.prometheus)
+    return [
+        _manifest(rollout.API, "Rollout", name, {**pods, **gently}),
+        _manifest(rollout.API, "AnalysisTemplate", name, analysis),
     ]
 
 
@@ -63,12 +80,12 @@ def _manifest(api: str, kind: str, model: str, spec: Manifest) -> Manifest:
     return {"apiVersion": api, "kind": kind, "metadata": about, "spec": spec}
 
 
-def _deployment(contract: ModelContract, policy: Kubernetes, image: str) -> Manifest:
+def _pods(contract: ModelContract, policy: Kubernetes, image: str) -> Manifest:
+    """How many pods, and what is in them."""
     name = contract.name
-    spec = {
+    return {
         "replicas": policy.minimum,
         "selector": {"matchLabels": _labels(name)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": GENTLY},
         "template": {
             "metadata": {"labels": _labels(name)},
             "spec": {
@@ -84,7 +101,6 @@ def _deployment(contract: ModelContract, policy: Kubernetes, image: str) -> Mani
             },
         },
     }
-    return _manifest("apps/v1", "Deployment", name, spec)
 
 
 def _container(contract: ModelContract, policy: Kubernetes, image: str) -> Manifest:
@@ -116,10 +132,11 @@ def _service(model: str) -> Manifest:
     return _manifest("v1", "Service", model, {"selector": _labels(model), "ports": [port]})
 
 
-def _autoscaler(model: str, policy: Kubernetes) -> Manifest:
+def _autoscaler(workload: Manifest, policy: Kubernetes) -> Manifest:
+    model = workload["metadata"]["name"]
     target = {"type": "Utilization", "averageUtilization": 70}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": model},
+        "scaleTargetRef": {**{k: workload[k] for k in ("apiVersion", "kind")}, "name": model},
         "minReplicas": policy.minimum,
         "maxReplicas": policy.maximum,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
@@ -148,6 +165,7 @@ def _network_policy(model: str, policy: Kubernetes) -> Manifest:
 def _service_monitor(model: str) -> Manifest:
     spec = {
         "selector": {"matchLabels": _labels(model)},
+        "podTargetLabels": [rollout.POD_LABEL],
         "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
     }
     return _manifest("monitoring.coreos.com/v1", "ServiceMonitor", model, spec)
