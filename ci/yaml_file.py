@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
+# The type of pydantic's error whose context says at which ``key`` below it is.
+MISFIT = "misfit"
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def parse(file: YamlFile, kind: type[M], code: str) -> M:
 
 def _problem(file: YamlFile, kind: type[BaseModel], detail: Any) -> Problem:
     key: Key = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] == MISFIT:
+        key += detail["ctx"]["key"]
     dotted = ".".join(str(part) for part in key)
     return Problem(file.name, dotted, _explain(kind, key, detail), file.line(key))
 
@@ -144,7 +148,10 @@ def _explain(kind: type[BaseModel], key: Key, detail: Any) -> str:
     if detail["type"] == "missing":
         return "this key is missing; add it."
     message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} (found {_short(detail.get('input'))})."
+    message = f"{message[0].lower()}{message[1:]}"
+    found = detail.get("input")
+    # Of a part that does not fit together, the whole would be shown.
+    return f"{message}." if isinstance(found, dict) else f"{message} (found {_short(found)})."
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ci.check.owners import codeowners_problems, owner_problems
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from ci.contract.model import ModelContract
     from ci.repository import Repository
+
+# How the check of a predict file begins, where it knows the line.
+LINE = re.compile(r"[^\s,]+, line (?P<line>\d+): ")
 
 
 def check(repository: Repository, name: str | None = None) -> list[Problem]:
@@ -189,4 +193,8 @@ def _predict_file(repository: Repository, contract: ModelContract, folder: Path)
         problem = check_predict_file(contract.language, path)
     except RunnerError as error:  # the language is not installed here
         problem = str(error)
-    return [Problem(repository.relative(path), "", problem)] if problem else []
+    if not problem:
+        return []
+    placed = LINE.match(problem)
+    line = int(placed["line"]) if placed else None
+    return [Problem(repository.relative(path), "", problem[placed.end() if placed else 0 :], line)]

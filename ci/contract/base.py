@@ -6,9 +6,11 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from ci.cron import Cron
 from ci.repository import NAME_LIMIT, NAME_PATTERN
+from ci.yaml_file import MISFIT
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -17,6 +19,11 @@ class Contract(BaseModel):
     """A part of a contract; unknown keys are errors, values can't be changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def misfit(text: str, *key: str) -> PydanticCustomError:
+    """The error that the value at ``key`` does not fit the rest of its contract."""
+    return PydanticCustomError(MISFIT, "{text}", {"text": text, "key": key})
 
 
 def check_bounds(kind: str, minimum: float | None, maximum: float | None) -> None:

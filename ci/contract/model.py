@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ci.contract.base import Contract, Name, TablePath, Text
+from ci.contract.base import Contract, Name, TablePath, Text, misfit
 from ci.contract.batch import Batch
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
 from ci.contract.retraining import Retraining
@@ -177,25 +177,33 @@ class ModelContract(Contract):
     @model_validator(mode="after")
     def _fits_task(self) -> Self:
         if not self.input or not self.output:
-            raise ValueError("input and output each need at least one column")
+            raise misfit("there must be at least one column", "output" if self.input else "input")
         both = sorted(set(self.input) & set(self.output))
         if both:
-            raise ValueError(f"{both[0]} is both an input and an output column; rename one")
+            raise misfit(f"{both[0]} is an input column too; rename one", "output", both[0])
         if self.evaluation.target in self.input:
-            raise ValueError(
-                f"evaluation.target {self.evaluation.target} is an input too: the model would be "
-                "given what it has to predict; take it out of the input"
+            raise misfit(
+                f"{self.evaluation.target} is an input too: the model would be given what it has "
+                "to predict; take it out of the input",
+                "evaluation",
+                "target",
             )
         if self.task != "ranking" and len(self.output) != 1:
-            raise ValueError(f"a {self.task} model has exactly one output column")
+            raise misfit(f"a {self.task} model has exactly one output column", "output")
         allowed = METRICS_OF_TASK[self.task]
-        wrong = [m for m in (self.evaluation.metric, *self.evaluation.also) if m not in allowed]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is no metric of {self.task}; use {', '.join(allowed)}")
+        for key, names in (
+            ("metric", [self.evaluation.metric]),
+            ("also", self.evaluation.also),
+        ):
+            wrong = [name for name in names if name not in allowed]
+            if wrong:
+                text = f"{wrong[0]!r} is no metric of {self.task}; use {', '.join(allowed)}"
+                raise misfit(text, "evaluation", key)
         self._output_type_fits_task()
         dataset = self.batch.input.dataset if self.batch else None
         if dataset is not None and dataset not in self.datasets:
-            raise ValueError(f"batch reads the dataset {dataset}; name it under datasets as well")
+            text = f"the dataset {dataset} is read; name it under datasets as well"
+            raise misfit(text, "batch", "input", "dataset")
         return self
 
     def _output_type_fits_task(self) -> None:
@@ -207,10 +215,8 @@ class ModelContract(Contract):
         }.get(self.task, ("string", "integer"))
         for name, column in self.output.items():
             if column.type not in allowed:
-                raise ValueError(
-                    f"output {name} of a {self.task} model is {' or '.join(allowed)}, "
-                    f"not {column.type}"
-                )
+                text = f"an output of a {self.task} model is {' or '.join(allowed)}"
+                raise misfit(f"{text}, not {column.type}", "output", name, "type")
 
     @property
     def predict_file(self) -> str:

@@ -47,7 +47,7 @@ def candidate(model: Model) -> None:
     made = make_handover(repository, model, head, base, context.temp / "handover")
     if made.failure:
         failure = made.failure
-        text = f"{failure.message} {failure.advice}"
+        text = f"{failure.message}\n{failure.advice}"
         annotate("error", failure.file, failure.line, text, f"{model}: {failure.step}")
         if failure.step == "check":
             for problem in check(repository, model)[1:ANNOTATIONS]:
