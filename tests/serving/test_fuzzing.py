@@ -18,6 +18,8 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 # A table of wrong columns fits its schema, which says no more than "bytes".
 NOT_OF_BAD_TABLES = "positive_data_acceptance"
 LONG = pytest.mark.long
+# Thousands of examples, each of several calls.
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(
