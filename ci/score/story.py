@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 MOST_LABELS_SHOWN = 20
 BINS = 24
-MARKS = {"least": 0, "one in ten below": 20, "median": 100, "one in ten above": 180, "greatest": -1}
+MARKS = {
+    "smallest": 0,
+    "one row in ten is below": 20,
+    "half of the rows are below": 100,
+    "one row in ten is above": 180,
+    "largest": -1,
+}
 SAME_SHARE = 0.005
 
 
@@ -91,8 +97,14 @@ def _headline(outcome: Outcome) -> str:
         f"All {outcome.rows:,} rows were" if not outcome.bad else f"{outcome.written:,} rows were"
     )
     version = f"version {outcome.version}" if outcome.version is not None else "a candidate"
-    aside = f" {outcome.bad:,} rows break the contract and were set aside." if outcome.bad else ""
-    return f"{rows} scored by {version}.{aside}"
+    return f"{rows} scored by {version}.{_aside(outcome.bad)}"
+
+
+def _aside(bad: int) -> str:
+    if not bad:
+        return ""
+    which = "row breaks the contract and was" if bad == 1 else "rows break the contract and were"
+    return f" {bad:,} {which} set aside."
 
 
 def _facts(outcome: Outcome, last: Outcome | None) -> Table:
@@ -109,7 +121,7 @@ def _facts(outcome: Outcome, last: Outcome | None) -> Table:
         ["Rows set aside", outcome.bad],
     ]
     if outcome.bad:
-        rows.append(["They lie in", quarantine_path(Path(outcome.target)).name])
+        rows.append(["They lie, with the reason, in", quarantine_path(Path(outcome.target)).name])
     rows.append(["Last time", _last(last)])
     return Table("The run", ["What", "Value"], rows)
 
@@ -161,8 +173,9 @@ def _histogram(title: str, unit: str, now: Facts, before: Facts | None) -> Chart
     high = max(each[-3] for each in known)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     return Chart(
-        title=f"How {title} is distributed",
-        axis=f"{unit or 'predicted value'}, the first and last bar with all beyond them",
+        title=f"Distribution of the predicted {title}",
+        axis=f"{unit or 'predicted value'}, from low to high; the first and the last bar also hold "
+        "all rows beyond them",
         names=[number(float(edge)) for edge in edges[:-1]],
         now=_masses(now["quantiles"], edges),
         before=_masses(before["quantiles"], edges) if before else None,
@@ -216,7 +229,21 @@ def _extremes(contract: ModelContract, outcome: Outcome) -> list[Table]:
     for title, rows in (("highest", outcome.top), ("lowest", outcome.bottom)):
         if rows:
             columns = list(rows[0][1])
-            cells = [[value, *(cell[column] for column in columns)] for value, cell in rows]
+            cells = [
+                [value, *(_typed(contract, column, cell[column]) for column in columns)]
+                for value, cell in rows
+            ]
             heading = f"The rows with the {title} {name}"
             tables.append(Table(heading, [name, *columns], cells))
     return tables
+
+
+def _typed(contract: ModelContract, column: str, cell: Any) -> Any:
+    """A number as one, so that it is rounded on the page and sorts in the spreadsheet."""
+    rules = contract.input.get(column)
+    if rules is None or rules.type not in ("number", "integer"):
+        return cell
+    try:
+        return int(cell) if rules.type == "integer" else float(cell)
+    except (TypeError, ValueError):
+        return cell

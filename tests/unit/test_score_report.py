@@ -99,9 +99,10 @@ def test_labels_are_counted_and_nothing_in_them_is_markup(tmp_path: Path) -> Non
 
 
 def test_the_spreadsheet_has_the_same_with_charts_and_no_formulas(tmp_path: Path) -> None:
-    servable = write_servable(tmp_path, id_columns=["id"], max_bad_rows=5)
+    servable = write_servable(tmp_path, max_bad_rows=5)
     table = rows(500)
     table["id"] = '=HYPERLINK("x")'
+    table.loc[7, "x"] = -1
     table.to_csv(tmp_path / "in.csv", index=False)
     done = score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
     assert done.spreadsheet
@@ -111,7 +112,11 @@ def test_the_spreadsheet_has_the_same_with_charts_and_no_formulas(tmp_path: Path
         texts = book.read("xl/sharedStrings.xml").decode()
     assert len(sheets) == 3
     assert sum("charts/chart" in name for name in names) == 1
-    assert "All 500 rows were scored by version 3." in texts
+    said = "499 rows were scored by version 3. 1 row breaks the contract and was set aside."
+    assert said in texts
+    greatest = f"{table['x'].max()}<"
+    assert f"<v>{greatest}" in sheets[2], "a number sorts as one"
+    assert greatest not in texts
     assert "=HYPERLINK" in texts
     assert not any("<f>" in sheet for sheet in sheets)
 
