@@ -109,8 +109,7 @@ class Records:
         try:
             path = self._directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size > FILE_BYTES:
-                _rotate(path)
+            make_room(path)
             with path.open("ab") as file:
                 file.write(b"".join(written))
         except OSError:
@@ -125,8 +124,10 @@ def by_row(predictions: Frame, step: int = 1) -> list[Any]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _rotate(path: Path) -> None:
-    """Give the file its time as a name, and delete the oldest beyond those that are kept."""
+def make_room(path: Path) -> None:
+    """Give a file that is full its time as a name, and delete the oldest beyond those kept."""
+    if not path.exists() or path.stat().st_size <= FILE_BYTES:
+        return
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     path.rename(path.with_name(f"{path.stem}-{stamp}{path.suffix}"))
     older = sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"]+$")]
 Port = Annotated[int, Field(ge=1024, le=65535)]
+TargetName = Literal["local", "docker"]
 ANY = "0.0.0.0"  # noqa: S104
 
 
@@ -62,6 +63,14 @@ class LocalTarget(Contract):
         if self.tls and self.tls.port == self.port:
             raise ValueError(f"tls.port {self.port} is port too; choose another")
         return self
+
+
+class DockerTarget(Contract):
+    """Containers of a Docker or podman engine of this machine, behind the same HAProxy."""
+
+    engine: Annotated[str, Field(pattern=r"^unix://\S+$")] | None = None
+    """Its address, such as `unix:///run/podman/podman.sock`; without it, what `DOCKER_HOST` says,
+    else Docker's own socket."""
 
 
 class Canary(Contract):
@@ -125,6 +134,8 @@ class Host(Contract):
 
     models: Literal["all"] | list[Name]
     """Names of models, or `all` that are released."""
+    target: TargetName | None = None
+    """In place of `target` at the top."""
     local: LocalTarget | None = None
     """In place of `local` at the top, where this machine needs other ports or times."""
 
@@ -138,8 +149,12 @@ class DeploymentPolicy(Policy):
 
     file: ClassVar[str] = "deployment.yaml"
 
+    target: TargetName = "local"
+    """Where versions are started from now on; what runs elsewhere is switched from without loss."""
     local: LocalTarget = LocalTarget()
-    """The target local: processes on this machine."""
+    """The target local: processes on this machine. Ports and times hold for `docker` too."""
+    docker: DockerTarget = DockerTarget()
+    """The target docker: containers of an engine."""
     shadow: Shadow = Shadow()
     """Logged calls, asked of a new version before callers reach it."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -176,4 +191,5 @@ class DeploymentPolicy(Policy):
     def of_host(self, name: str | None) -> DeploymentPolicy:
         """The policy as it is for the host ``name``."""
         host = self.hosts.get(name or "")
-        return self.model_copy(update={"local": host.local}) if host and host.local else self
+        own = {"target": host.target, "local": host.local} if host else {}
+        return self.model_copy(update={key: value for key, value in own.items() if value})

@@ -11,6 +11,7 @@ from bentos.records import ACCESS_FILE
 from ci.doctor.finding import Finding
 from ci.observe.recorded import is_own, newest
 from ci.targets.launch import records_dir
+from ci.targets.target import bring_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ LAST_SECONDS = 5 * 60.0
 
 def calls(repository: Repository, name: str, objectives: Objectives) -> Iterator[Finding]:
     """What breaks the objectives in policies/deployment.yaml."""
+    bring_records(repository, name)
     last = list(_last_minutes(repository, name))
     failed = [record for record in last if record["status"] >= 500]
     if len(failed) > (1 - objectives.available) * len(last):

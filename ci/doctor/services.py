@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from bentos.records import ACCESS_FILE
 from ci.doctor.calls import calls
 from ci.doctor.finding import Finding, spoken
+from ci.errors import MlopsError
 from ci.host.place import policy_of
 from ci.keys import own_key
 from ci.observe.recorded import newest
 from ci.targets import front, processes
+from ci.targets.engine import engine_of, require_engine
 from ci.targets.http import metrics, refusal, served
 from ci.targets.launch import records_dir
 from ci.targets.local import all_recorded
 from ci.targets.services import all_records, live_services
+from ci.targets.target import bring_records, home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ci.contract.deployment import DeploymentPolicy
     from ci.repository import Repository
     from ci.targets.services import Service
 
@@ -38,6 +42,7 @@ def services(repository: Repository) -> Iterator[Finding]:
     if live_services(all_records(repository)) and not front.answers(policy.local.port):
         problem = f"HAProxy does not answer at port {policy.local.port}: callers reach no model"
         yield Finding("haproxy", problem, "mlops start")
+    yield from _engine(policy)
     for service in all_recorded(repository):
         absent = _absent(service)
         if absent:
@@ -51,12 +56,22 @@ def services(repository: Repository) -> Iterator[Finding]:
             yield Finding(service.model, unwritten, f"df -h {folder}; ls -la {folder}")
 
 
+def _engine(policy: DeploymentPolicy) -> Iterator[Finding]:
+    """An engine that does not answer, where the policy needs one."""
+    try:
+        if policy.target == "docker":
+            require_engine(engine_of(policy.docker))
+    except MlopsError as error:  # it says what to type
+        yield Finding("engine", error.message.rstrip("."), None)
+
+
 def _absent(service: Service) -> Finding | None:
     """Why nobody can be answered, or None where all can."""
     name, logs = service.model, f"mlops logs {service.model}"
     again = f"mlops stop {name} && mlops start {name}"
-    if not processes.is_running(service.pid, service.started):
-        return Finding(name, f"{name} does not run: its process is gone", f"mlops start {name}")
+    if not home(service).runs(service):
+        what = "container" if service.container else "process"
+        return Finding(name, f"{name} does not run: its {what} is gone", f"mlops start {name}")
     refused = refusal(service.url)
     if refused is None:
         return Finding(name, f"{name} runs, but does not answer at {service.url}", again)
@@ -70,7 +85,12 @@ def _absent(service: Service) -> Finding | None:
 
 
 def _restarts(repository: Repository, service: Service) -> Iterator[Finding]:
-    """Processes that died a short while ago; what they printed says why."""
+    """Processes that died a short while ago; what they printed says why.
+
+    The engine starts a container again; what happens in one is not looked at.
+    """
+    if service.container:
+        return
     name, logs = service.model, f"mlops logs {service.model}"
     apis = processes.children(service.pid)
     whole = processes.age_seconds(service.pid)
@@ -101,6 +121,7 @@ def _is_recorded(repository: Repository, service: Service) -> bool:
     folder = records_dir(repository, service.model)
     deadline = time.monotonic() + WRITTEN_SECONDS
     while time.monotonic() < deadline:
+        bring_records(repository, service.model)
         if any(
             each["request_id"] == own for each in islice(newest(folder, ACCESS_FILE), LOOKED_AT)
         ):

@@ -32,7 +32,6 @@ from ci.state.records import versions
 from ci.targets import local
 from ci.targets.renew import renew
 from ci.targets.services import STOPPED, Record, write_record
-from ci.toolchain import require
 from ci.trust.signing import require_signed
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def look(repository: Repository, release: Release, policy: DeploymentPolicy) -> 
     state = local.state(repository, service, policy.local)
     if (service.version, service.bento) != (release.version, release.bento):
         return Found(service, state, "switch")
-    well = state == "running" and has_bento(repository, release)
+    well = local.is_in_place(repository, service, policy) and has_bento(repository, release)
     untold = local.untold(repository, release.model) is not None
     return Found(service, state, "nothing" if well and not untold else "mend")
 
@@ -83,7 +82,7 @@ def converge(repository: Repository, release: Release, reason: str, *, held: boo
     """
     name, policy = release.model, policy_of(repository)
     with only_one(repository, "deploy", name):
-        end_strays(repository, name)
+        end_strays(repository, name, policy)
         find_front(repository)
         before = look(repository, release, policy)
         try:
@@ -105,7 +104,6 @@ def _serve(
     fresh: bool,
 ) -> None:
     contract = servable(repository, release.as_version()).contract
-    require(contract.language)
     example, version = contract.example_row(), release.as_version()
     if before.service and before.service.version == release.version:
         if before.service.bento != release.bento:  # another version with its number: not ours

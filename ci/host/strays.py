@@ -1,4 +1,4 @@
-"""Processes of this checkout that no record names any more: somebody deleted or edited one."""
+"""Services of this checkout that no record names any more: somebody deleted or edited one."""
 
 from __future__ import annotations
 
@@ -9,23 +9,33 @@ from typing import TYPE_CHECKING
 
 from ci.files import write_json
 from ci.targets import front, processes
+from ci.targets.containers import Containers
+from ci.targets.engine import engine_of
 from ci.targets.launch import bento_folder
 from ci.targets.services import Record, read_record, records_folder, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ci.contract.deployment import DeploymentPolicy
     from ci.repository import Repository
 
 SUPERVISOR = "supervisor.py"
 
 
-def end_strays(repository: Repository, name: str) -> list[int]:
-    """End services of ``name`` that its record does not name; returns their pids.
+def end_strays(repository: Repository, name: str, policy: DeploymentPolicy) -> list[int]:
+    """End services of ``name`` that its record does not name; returns the pids of processes.
 
     Only for who holds the model's lock.
+
+    Raises:
+        MlopsError: ``no_engine`` or ``engine_refused``.
     """
-    kept = {each.pid for each in read_record(repository, name).services}
+    known = read_record(repository, name).services
+    if policy.target == "docker":
+        containers = {each.container for each in known}
+        Containers(engine_of(policy.docker)).end_strays(repository, name, containers)
+    kept = {each.pid for each in known}
     bentos = f"{bento_folder(repository, f'{name}:x').parent}/"
     found = [
         pid

@@ -33,14 +33,14 @@ NO_ENGINE = (
 
 
 class Engine:
-    """The engine that DOCKER_HOST names, else Docker's of this machine."""
+    """The engine at ``host``; without it, the one that DOCKER_HOST names, else Docker's own."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, host: str | None = None) -> None:
+        self._client, self._host = client, host
 
     def find(self, recipe: Recipe) -> Any | None:
         """The image that was built from exactly this recipe."""
-        with answering():
+        with answering(host=self._host):
             label = f"{RECIPE_LABEL}={recipe.key}"
             images = self._client.images.list(filters={"label": label})
             if not images:
@@ -55,7 +55,7 @@ class Engine:
             MlopsError: ``image_failed`` where a step fails, ``no_engine``.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        with answering(), tempfile.TemporaryFile() as context, log.open("w") as file:
+        with answering(host=self._host), tempfile.TemporaryFile() as context, log.open("w") as file:
             write_context(context, recipe)
             context.seek(0)
             said = self._client.api.build(
@@ -83,7 +83,7 @@ class Engine:
             MlopsError: ``image_failed`` where it fails, ``no_engine`` or ``engine_refused``.
         """
         entry, *arguments = command
-        with answering():
+        with answering(host=self._host):
             printed = self._client.containers.run(
                 image.id, arguments, entrypoint=[entry], network_mode="none", remove=True
             )
@@ -96,7 +96,7 @@ class Engine:
             MlopsError: ``no_engine``, or ``engine_refused`` where the registry can't be asked or
                 does not know it.
         """
-        with answering(f"look up {name}"):
+        with answering(f"look up {name}", self._host):
             return self._registry_digest(name)
 
     def push(self, image_id: str, name: str, login: tuple[str, str]) -> str:
@@ -112,7 +112,7 @@ class Engine:
         """
         repository, tag = name.rsplit(":", 1)
         digest, problem = "", ""
-        with answering(f"push {name}"):
+        with answering(f"push {name}", self._host):
             self._client.images.get(image_id).tag(repository, tag)
             auth = dict(zip(("username", "password"), login, strict=True))
             push = self._client.api.push
@@ -156,8 +156,8 @@ def connect() -> Engine:
 
 
 @contextmanager
-def answering(what: str = "do it") -> Iterator[None]:
-    """Say in one sentence that the engine does not answer, or did not ``what``."""
+def answering(what: str = "do it", host: str | None = None) -> Iterator[None]:
+    """Say in one sentence that the engine at ``host`` does not answer, or did not ``what``."""
     import requests
     import urllib3
     from docker.errors import APIError, ContainerError, DockerException
@@ -173,7 +173,7 @@ def answering(what: str = "do it") -> Iterator[None]:
             "engine_refused", f"The container engine could not {what}: {_words(error)}."
         ) from None
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise MlopsError("no_engine", NO_ENGINE.format(host=_host())) from error
+        raise MlopsError("no_engine", NO_ENGINE.format(host=host or _host())) from error
 
 
 def write_context(target: Any, recipe: Recipe) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract
     from ci.images.bases import Base
     from ci.images.engine import Engine
+    from ci.images.lineage import Lineage
     from ci.images.recipes import Recipe
     from ci.package import Packaged
     from ci.repository import Repository
@@ -76,22 +77,31 @@ def bases_of(repository: Repository, contract: ModelContract) -> dict[str, Base]
 def image_of(
     repository: Repository, engine: Engine, packaged: Packaged, contract: ModelContract
 ) -> Image:
-    """The image of a Bento, built on ``engine`` unless it is there.
+    """The image of a packaged candidate, built on ``engine`` unless it is there.
 
     Raises:
         MlopsError: as `build_image`, without those of `package`.
     """
+    return image_from(repository, engine, packaged.path, lineage_of(packaged, contract))
+
+
+def image_from(repository: Repository, engine: Engine, bento: Path, lineage: Lineage) -> Image:
+    """The image of the Bento in the folder ``bento``, built on ``engine`` unless it is there.
+
+    Raises:
+        MlopsError: as `image_of`.
+    """
     began = time.monotonic()
-    name, bases = contract.name, bases_of(repository, contract)
-    lineage, base = lineage_of(packaged, contract), bases[contract.language]
+    name, language = lineage.model, lineage.language
+    base = base_of(repository, language)
     serving, development = (
         (LOCKS / f"{each}.txt").read_text(encoding="utf-8") for each in ("serving", "dev")
     )
-    model = packaged.path / "src" / "model"
-    packages = packages_recipe(bases["python"], serving, development)
-    runtime = runtime_recipe(base, packages, contract.language, model)
+    model = bento / "src" / "model"
+    packages = packages_recipe(base_of(repository, "python"), serving, development)
+    runtime = runtime_recipe(base, packages, language, model)
     stamped = labels(lineage, base)
-    recipe = model_recipe(runtime, packaged.path, b"", stamped, lineage.fingerprint)
+    recipe = model_recipe(runtime, bento, b"", stamped, lineage.fingerprint)
     image, built = engine.find(recipe), False
     if image is None:
         log = repository.state_dir / "logs" / f"image-{name}.log"
@@ -99,7 +109,7 @@ def image_of(
         inventory = look(engine, below)
         hold(inventory, serving, base.name or base.digest)
         content = bill(lineage, inventory, julia_packages(model))
-        recipe = model_recipe(runtime, packaged.path, content, stamped, lineage.fingerprint)
+        recipe = model_recipe(runtime, bento, content, stamped, lineage.fingerprint)
         image, built = _built(engine, recipe, log), True
     else:
         content = engine.output(image, ["cat", BILL])

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bentos.access import OPERATORS, key_hash
+from ci.console import say
 from ci.contract.access import AccessPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 DAY_SECONDS = 86_400
-OWN_KEY_DAYS = 1 / 24
+OWN_KEY_DAYS = 1.25  # a canary may take a day
 PREFIX = "mlops"
 
 
@@ -98,12 +99,18 @@ def revoke(repository: Repository, key_id: str) -> Key:
     """End ``key_id`` now: services refuse it within a second.
 
     Raises:
-        MlopsError: ``unknown_key``.
+        MlopsError: ``unknown_key``; ``still_valid`` where a container could not be told.
     """
     policy = load_policy(repository, AccessPolicy)
     with _turn(repository):
         revoked = {**_stored(repository, key_id), "revoked": True}
-        _change(repository, policy, {key_id: revoked})
+        problems = _change(repository, policy, {key_id: revoked})
+        if problems:
+            raise MlopsError(
+                "still_valid",
+                f"The key {key_id} is revoked, but {problems[0]} Until it is, it takes the key; "
+                "then type the same again.",
+            )
         return _key(key_id, revoked)
 
 
@@ -204,13 +211,33 @@ def _read(repository: Repository) -> dict[str, Any]:
     return found or {"departments": {}, "keys": {}}
 
 
-def _change(repository: Repository, policy: AccessPolicy, changed: dict[str, Any]) -> None:
+def _change(repository: Repository, policy: AccessPolicy, changed: dict[str, Any]) -> list[str]:
+    """Write the file with ``changed`` in it; returns which services go on with the old one."""
     departments = {name: rules.model_dump() for name, rules in policy.departments.items()}
     merged = {**_read(repository)["keys"], **changed}
     stored = {key_id: entry for key_id, entry in merged.items() if entry is not None}
     path = access_path(repository)
     write_json(path, {"departments": departments, "keys": stored})
     os.chmod(path, 0o600)
+    problems = _hand_over(repository, path)
+    for each in problems:
+        say(f"  {each}")
+    return problems
+
+
+def _hand_over(repository: Repository, path: Path) -> list[str]:
+    """Give the file to services that can't read it where it is; why some could not be given it."""
+    from ci.targets.containers import Containers
+    from ci.targets.services import all_records
+
+    problems = []
+    for service in [each for record in all_records(repository) for each in record.services]:
+        if service.container:
+            try:
+                Containers(service.engine).give_keys(service, path)
+            except MlopsError as error:
+                problems.append(f"{service.container} was not told: {error.message}")
+    return problems
 
 
 def _key(key_id: str, entry: dict[str, Any]) -> Key:

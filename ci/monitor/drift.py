@@ -149,8 +149,10 @@ def _live(
     from ci.monitor.logged import read_logged, with_outcomes
     from ci.monitor.periods import Periods, read_reference
     from ci.targets.launch import records_dir
+    from ci.targets.target import bring_records
 
     name = servable.contract.name
+    bring_records(repository, name)
     reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))
     logged = read_logged(servable, rules, reference, records_dir(repository, name), newest)
     logged = with_outcomes(servable, rules, logged, repository.model_dir(name))

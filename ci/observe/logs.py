@@ -14,6 +14,7 @@ from ci.errors import MlopsError
 from ci.observe.recorded import Tail, lines_backwards, newest, of_request, parsed
 from ci.targets.launch import log_path, records_dir
 from ci.targets.local import known_models
+from ci.targets.target import bring_records, printed_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,10 @@ def last(repository: Repository, name: str, lines: int) -> Logs:
     """
     log, folder = _places(repository, name)
     kept = [path for path in (log, older(log)) if path.is_file()]
-    printed = islice(chain.from_iterable(map(lines_backwards, kept)), lines)
+    here = islice(chain.from_iterable(map(lines_backwards, kept)), lines)
+    printed = [*[_text(line) for line in here][::-1], *printed_elsewhere(repository, name, lines)]
     calls = islice(newest(folder, ACCESS_FILE), lines)
-    return Logs([_text(line) for line in printed][::-1], list(calls)[::-1], [])
+    return Logs(printed[-lines:] if lines else [], list(calls)[::-1], [])
 
 
 def of_id(repository: Repository, name: str, request_id: str) -> Logs:
@@ -78,6 +80,7 @@ def follow(repository: Repository, name: str, lines: int) -> Iterator[str]:
     yield from found.output
     yield from map(shown, found.requests)
     while True:
+        bring_records(repository, name)
         yield from map(_text, tails[0].fresh())
         records = map(parsed, tails[1].fresh())
         yield from (shown(record) for record in records if record)
@@ -105,6 +108,7 @@ def _places(repository: Repository, name: str) -> tuple[Path, Path]:
     """The log and the folder of records; refuses a model that never ran here."""
     if name not in known_models(repository):
         repository.model_dir(name)
+    bring_records(repository, name)
     log, folder = log_path(repository, name), records_dir(repository, name)
     if not log.is_file() and not folder.is_dir():
         raise MlopsError("no_logs", f"{name} has never been served here; type: mlops deploy {name}")

@@ -26,7 +26,6 @@ from ci.targets.trial import shadowed
 from ci.toolchain import require
 
 if TYPE_CHECKING:
-    from ci.contract.deployment import LocalTarget
     from ci.contract.model import ModelContract
     from ci.gate import Judgement
     from ci.package import Packaged
@@ -64,7 +63,7 @@ def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deploy
     why = Why(reason)
     with only_one(repository, "deploy", name):
         finish(repository, name)
-        service = _live_candidate(repository, contract, policy.local)
+        service = _live_candidate(repository, contract, policy)
         if service is None:
             with told(repository, name, why):
                 version = _registered(repository, contract, why)
@@ -109,14 +108,14 @@ def _registered(repository: Repository, contract: ModelContract, why: Why) -> Ve
 
 
 def _live_candidate(
-    repository: Repository, contract: ModelContract, policy: LocalTarget
+    repository: Repository, contract: ModelContract, policy: DeploymentPolicy
 ) -> Service | None:
     """The running service, where it runs the candidate and the registry agrees."""
     from ci.pipeline.candidate import current_candidate
 
     candidate = current_candidate(repository, contract)
     service = local.recorded(repository, contract.name)
-    if service is None or local.state(repository, service, policy) != "running":
+    if service is None or not local.is_in_place(repository, service, policy):
         return None
     if service.fingerprint != candidate.fingerprint:
         return None

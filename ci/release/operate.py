@@ -21,7 +21,6 @@ from ci.release.tell import tell_or_say, told
 from ci.state.local import state_folder
 from ci.state.records import all_released
 from ci.targets import front, launch, local
-from ci.toolchain import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,8 +263,7 @@ def _start(repository: Repository, name: str) -> Started | None:
         if version is None:
             raise not_deployed(name)
         contract = servable(repository, version).contract
-        require(contract.language)
-        before = _running(repository, name, policy.local)
+        before = _running(repository, name, policy)
         with step(f"{name}: version {version.version}"):
             service = local.resume(repository, version, contract.example_row(), policy)
         local.told(repository, name)
@@ -275,9 +273,9 @@ def _start(repository: Repository, name: str) -> Started | None:
         return Started(name, version.version, front.address(repository, name, policy.local))
 
 
-def _running(repository: Repository, name: str, policy: LocalTarget) -> Service | None:
+def _running(repository: Repository, name: str, policy: DeploymentPolicy) -> Service | None:
     service = local.recorded(repository, name)
-    return service if service and local.state(repository, service, policy) == "running" else None
+    return service if service and local.is_in_place(repository, service, policy) else None
 
 
 def stop(repository: Repository, name: str | None, reason: str = NO_REASON) -> list[str]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from bentos.records import PREDICTIONS_FILE
 from ci.observe.recorded import Tail, is_own, parsed
-from ci.targets import processes
 from ci.targets.http import ANSWER_SECONDS, is_ready
+from ci.targets.launch import records_dir
 from ci.targets.shift import Predicted, shift
+from ci.targets.target import bring_records, home
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ci.contract.deployment import DeploymentPolicy, Objectives
+    from ci.repository import Repository
     from ci.targets.services import Service
 
 LOOK_SECONDS = 1.0
@@ -66,30 +66,54 @@ def watch(
     """Look at both for as long as the policy says, or until something is wrong with the canary."""
     rules, objectives = policy.canary, policy.objectives
     assert rules  # noqa: S101 (nobody is a canary otherwise)
-    before = [_look(each, objectives, key) for each in (canary, live)]
+    counts = [Counts(each, objectives, key) for each in (canary, live)]
     deadline = time.monotonic() + rules.seconds
     while True:
         time.sleep(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
         over = time.monotonic() >= deadline
-        if not processes.is_running(canary.pid, canary.started) or not is_ready(canary.url):
+        if not home(canary).runs(canary) or not is_ready(canary.url):
             return Watched("it no longer answers")
-        now = [_look(each, objectives, key) for each in (canary, live)]
-        new, old = (after.since(first) for after, first in zip(now, before, strict=True))
+        new, old = (each.look() for each in counts)
         moved = records.shift(policy.tolerance)
         problem = judge(new, old, objectives) or _moved(moved, rules.shift)
         if problem or over:
             return Watched(problem, new, old, moved)
 
 
-class Records:
-    """What both versions answer from now on, as the prediction log in ``folder`` tells it."""
+class Counts:
+    """What a service has counted since we first looked."""
 
-    def __init__(self, folder: Path, canary: int, live: int, *, whole: bool) -> None:
-        self._tail = Tail(folder / PREDICTIONS_FILE)
-        self._versions = {canary: Predicted(whole), live: Predicted(whole)}
+    def __init__(self, service: Service, objectives: Objectives, key: str | None) -> None:
+        self._service, self._objectives, self._key = service, objectives, key
+        self._first = self._seen()
+        self._last = Seen()
+
+    def look(self) -> Seen:
+        """The newest that is known: who can't be asked now was asked before."""
+        now = self._seen()
+        self._first = self._first or now
+        if now and self._first:
+            self._last = now.since(self._first)
+        return self._last
+
+    def _seen(self) -> Seen | None:
+        return _look(self._service, self._objectives, self._key)
+
+
+class Records:
+    """What both services answer from now on, as the prediction log tells it."""
+
+    def __init__(
+        self, repository: Repository, canary: Service, live: Service, *, whole: bool
+    ) -> None:
+        self._repository, self._services = repository, (canary, live)
+        bring_records(repository, canary.model)
+        self._tail = Tail(records_dir(repository, canary.model) / PREDICTIONS_FILE)
+        self._versions = {each.version: Predicted(whole) for each in self._services}
 
     def shift(self, tolerance: float) -> float | None:
         """How far their predictions lie apart; None until both answered enough."""
+        bring_records(self._repository, self._services[0].model)
         for entry in filter(None, map(parsed, self._tail.fresh())):
             if entry["version"] in self._versions and not is_own(entry):
                 self._versions[entry["version"]].add(entry)
@@ -128,15 +152,15 @@ def _worse(found: int, calls: int, other: int, other_calls: int, allowed: float)
     return found >= LEAST and found / calls > max(allowed, TIMES * usual)
 
 
-def _look(service: Service, objectives: Objectives, key: str | None) -> Seen:
-    """What the service has counted since its start; nothing where it can't be asked now."""
+def _look(service: Service, objectives: Objectives, key: str | None) -> Seen | None:
+    """What the service has counted since its start; None where it can't be asked now."""
     authorization = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(f"{service.url}/metrics", headers=authorization)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
             return read(answer.read().decode(), objectives.p99_seconds)
     except (OSError, ValueError):
-        return Seen()
+        return None
 
 
 def read(exposition: str, seconds: float) -> Seen:

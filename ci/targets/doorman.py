@@ -1,4 +1,4 @@
-"""Keeps HAProxy running behind one open socket, and has versions ended that were warm long enough.
+"""Keeps HAProxy running behind one open socket; ends what was warm long enough; brings records.
 
 `python -m ci.targets.doorman`, with the repository's root, the port and HAProxy as arguments.
 """
@@ -17,10 +17,12 @@ from bentos.supervisor import LOCAL, Supervisor, listen
 from ci.repository import Repository
 from ci.targets.front import CONFIGURATION, folder_of
 from ci.targets.services import all_records, over_services
+from ci.targets.target import bring_records
 
 SOCKET_VARIABLE = "FRONT_SOCKET"
 DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 LOOK_SECONDS = 1.0
+BRING_SECONDS = 10.0
 
 
 def main(root: str, port: str, haproxy: str) -> int:
@@ -36,7 +38,8 @@ def main(root: str, port: str, haproxy: str) -> int:
     supervisor = Supervisor([*DIES_WITH_US, haproxy, "-db", *place], listener.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
-    threading.Thread(target=_cool, args=[repository], daemon=True).start()
+    for work in (_cool, _bring):
+        threading.Thread(target=work, args=[repository], daemon=True).start()
     return supervisor.run()
 
 
@@ -48,6 +51,14 @@ def _cool(repository: Repository) -> None:
             if over_services(record, time.time()):
                 cool = [sys.executable, "-m", "ci.targets.cool", str(repository.root), record.model]
                 subprocess.run(cool, check=False)
+
+
+def _bring(repository: Repository) -> None:
+    """Bring, again and again, what containers record: they keep only so much of it."""
+    while True:
+        time.sleep(BRING_SECONDS)
+        for record in all_records(repository):
+            bring_records(repository, record.model)
 
 
 if __name__ == "__main__":

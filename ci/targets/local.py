@@ -1,4 +1,4 @@
-"""The target `local`: a live version is a process on this machine, behind HAProxy.
+"""What is live: a version is a service of a target, behind HAProxy of this machine.
 
 A version is started beside the one that is live, asked, and only then given to callers, all at
 once; the one before goes on running for a while. The record of a model says first what is about to
@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ci.console import say
 from ci.errors import MlopsError
 from ci.keys import own_key
-from ci.targets import front, processes
+from ci.targets import front
 from ci.targets.http import is_ready, served
-from ci.targets.launch import end, launch
 from ci.targets.readiness import probe, probe_speed
 from ci.targets.services import (
     CANARY,
@@ -31,8 +31,8 @@ from ci.targets.services import (
     read_record,
     write_record,
 )
+from ci.targets.target import chosen, home, start
 from ci.targets.trial import replay, try_out
-from ci.targets.turn import one_switch_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,12 @@ def state(repository: Repository, service: Service, policy: LocalTarget) -> str:
     return "running" if _is_reached(repository, service, policy) else "not ready"
 
 
+def is_in_place(repository: Repository, service: Service, policy: DeploymentPolicy) -> bool:
+    """Whether callers reach ``service``, and it is where the policy says that models run."""
+    running = state(repository, service, policy.local) == "running"
+    return running and chosen(policy).has(service)
+
+
 def switch(
     repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:
@@ -91,7 +97,7 @@ def switch(
             ``probe_failed``, ``too_slow``, ``shadow_failed``, ``canary_failed`` or
             ``front_failed``.
     """
-    service = _brought_up(repository, version, example, policy.local)
+    service = _brought_up(repository, version, example, policy)
     live = read_record(repository, version.model).of(LIVE)
     if service.role == STARTING:
         with (
@@ -113,7 +119,7 @@ def resume(
     Raises:
         MlopsError: as ``switch``, but for its speed.
     """
-    service = _brought_up(repository, version, example, policy.local)
+    service = _brought_up(repository, version, example, policy)
     return take_over(repository, service, policy.local)
 
 
@@ -125,7 +131,7 @@ def take_over(repository: Repository, service: Service, policy: LocalTarget) -> 
     """
     before = read_record(repository, service.model)
     live = replace(service, role=LIVE, until=0.0, share=0.0)
-    others, untold = [each for each in before.services if each.pid != live.pid], before.untold
+    others, untold = [each for each in before.services if each.key != live.key], before.untold
     if service.role != LIVE:
         others, untold = [_moved_on(each, live, policy) for each in others], live.version
     write_record(repository, Record(service.model, (live, *others), untold))
@@ -168,11 +174,10 @@ def settle(repository: Repository, name: str) -> bool:
         front.withdraw(repository)
     if running:
         time.sleep(GRACE_SECONDS)
-    for service in running:
-        end(repository, service)
-    left = tuple(each for each in record.services if each not in over or each.role == STOPPED)
-    if left != record.services:
-        write_record(repository, replace(record, services=left))
+    kept = [service for service in over if not _ended(repository, service)]
+    left = [each for each in record.services if each not in over or each.role == STOPPED]
+    if (*left, *kept) != record.services:
+        write_record(repository, replace(record, services=(*left, *kept)))
     return bool(running)
 
 
@@ -180,7 +185,8 @@ def stop(repository: Repository, name: str) -> bool:
     """End all that runs of ``name``, once it has answered; False where nothing did.
 
     Raises:
-        MlopsError: ``front_failed``; nothing was ended.
+        MlopsError: ``front_failed``: nothing was ended. ``no_engine`` or ``engine_refused``: no
+            caller reaches it, and the next command ends it.
     """
     record = read_record(repository, name)
     shown = record.of(LIVE, STOPPED)
@@ -188,7 +194,19 @@ def stop(repository: Repository, name: str) -> bool:
     write_record(repository, replace(record, services=tuple(services)))
     ended = settle(repository, name)
     front.withdraw(repository)
+    if shown:
+        home(shown).end(repository, shown)  # one that does not run may have left something
     return ended
+
+
+def _ended(repository: Repository, service: Service) -> bool:
+    """End a service that nobody reaches; False where that is for the next command to try again."""
+    try:
+        home(service).end(repository, service)
+    except MlopsError as error:
+        say(f"Version {service.version} of {service.model} could not be ended: {error.message}")
+        return False
+    return True
 
 
 def _moved_on(service: Service, live: Service, policy: LocalTarget) -> Service:
@@ -210,7 +228,7 @@ def _is_over(service: Service) -> bool:
 
 
 def _runs(service: Service) -> bool:
-    return processes.is_running(service.pid, service.started)
+    return home(service).runs(service)
 
 
 def _answers(service: Service) -> bool:
@@ -235,19 +253,18 @@ def _require_reached(repository: Repository, service: Service, policy: LocalTarg
 
 
 def _brought_up(
-    repository: Repository, version: Version, example: dict[str, Any], policy: LocalTarget
+    repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:
-    """A process of ``version`` that can answer: one that runs already, or a new one."""
+    """A service of ``version`` that can answer: one that runs already, or a new one."""
     settle(repository, version.model)
-    front.require(repository, policy)
-    record = read_record(repository, version.model)
-    for role in (LIVE, WARM):
-        service = record.of(role)
-        if service and service.version == version.version and _answers(service):
+    front.require(repository, policy.local)
+    record, target = read_record(repository, version.model), chosen(policy)
+    for service in filter(None, map(record.of, (LIVE, WARM))):
+        same = service.version == version.version and target.has(service)
+        if same and _answers(service):
             return service
     with _ended_on_failure(repository, version.model):
-        with one_switch_at_a_time(policy.start_timeout_seconds):
-            service = launch(repository, version, policy)
+        service = start(repository, version, policy)
         with own_key(repository, version.model) as key:
             probe(service, example, key)
     return service

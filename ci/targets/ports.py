@@ -6,9 +6,11 @@ import socket
 from typing import TYPE_CHECKING
 
 from ci.errors import MlopsError
+from ci.targets.services import all_records
 
 if TYPE_CHECKING:
     from ci.contract.deployment import LocalTarget
+    from ci.repository import Repository
 
 HOST = "127.0.0.1"
 
@@ -31,13 +33,15 @@ def any_free() -> int:
         return int(probe.getsockname()[1])
 
 
-def free_port(policy: LocalTarget) -> int:
-    """The first port of the policy's range that nobody uses.
+def free_port(repository: Repository, policy: LocalTarget) -> int:
+    """The first port of the policy's range that nobody uses, here or on an engine.
 
     Raises:
         MlopsError: ``no_port`` where the range is used up.
     """
-    for port in range(policy.first_port, policy.last_port + 1):
+    ours = {each.port for record in all_records(repository) for each in record.services}
+    ports = range(policy.first_port, policy.last_port + 1)
+    for port in sorted(ports, key=ours.__contains__):
         if is_free(port):
             return port
     raise MlopsError(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
 from ci.observe.recorded import own_id
-from ci.targets import processes
 from ci.targets.http import post, refusal, served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ci.targets.services import Service
@@ -20,43 +20,47 @@ TAIL_LINES = 3
 ASKED_FOR_SPEED = 10
 
 
-def wait_until_ready(service: Service, log: Path, seconds: float) -> None:
-    """Wait until ``service`` answers that it can serve.
+def wait_until_ready(
+    service: Service,
+    seconds: float,
+    runs: Callable[[Service], bool],
+    printed: Callable[[], str],
+) -> None:
+    """Wait until ``service`` answers that it can serve, for as long as it ``runs``.
 
     Raises:
-        MlopsError: ``start_failed`` with the end of its ``log``.
+        MlopsError: ``start_failed`` with what it ``printed`` last.
     """
+    reason = _obstacle(service, seconds, runs)
+    if reason:
+        raise MlopsError(
+            "start_failed",
+            f"Version {service.version} of {service.model} {reason}; nothing was switched. "
+            f"{printed()}",
+        )
+
+
+def end_of(log: Path) -> str:
+    """The last lines of a log, in a sentence."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return f"The end of {log}: {' | '.join(line.strip() for line in lines[-TAIL_LINES:])}"
+
+
+def _obstacle(service: Service, seconds: float, runs: Callable[[Service], bool]) -> str | None:
+    """Why it can't serve, or None once it can: this version, and no other program on the port."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         problem = refusal(service.url)
         if problem == "":
-            return _require_own(service, log)
+            found = served(service.url)
+            own = found == (service.model, service.version)
+            return None if own else f"started, but {found or 'something else'} answers"
         if problem:
-            raise MlopsError("start_failed", _start_failed(service, log, f"can't serve: {problem}"))
-        if not processes.is_running(service.pid, service.started):
-            raise MlopsError("start_failed", _start_failed(service, log, "ended at its start"))
+            return f"can't serve: {problem}"
+        if not runs(service):
+            return "ended at its start"
         time.sleep(0.1)
-    reason = f"was not ready after {seconds:g} s"
-    raise MlopsError("start_failed", _start_failed(service, log, reason))
-
-
-def _require_own(service: Service, log: Path) -> None:
-    """Make sure that it is this version that answers, and no other program on the port."""
-    found = served(service.url)
-    if found != (service.model, service.version):
-        raise MlopsError(
-            "start_failed",
-            _start_failed(service, log, f"started, but {found or 'something else'} answers"),
-        )
-
-
-def _start_failed(service: Service, log: Path, reason: str) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    tail = " | ".join(line.strip() for line in lines[-TAIL_LINES:])
-    return (
-        f"Version {service.version} of {service.model} {reason}; nothing was switched. "
-        f"The end of {log}: {tail}"
-    )
+    return f"was not ready after {seconds:g} s"
 
 
 def probe(service: Service, example: dict[str, Any], key: str | None = None) -> None:

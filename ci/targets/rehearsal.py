@@ -13,9 +13,9 @@ from ci.errors import MlopsError
 from ci.files import write_json
 from ci.targets import processes
 from ci.targets.http import post
-from ci.targets.launch import bento_folder, process_home
+from ci.targets.launch import Processes, bento_folder, process_home
 from ci.targets.ports import HOST, any_free
-from ci.targets.readiness import probe, wait_until_ready
+from ci.targets.readiness import end_of, probe, wait_until_ready
 from ci.targets.services import Service
 from ci.telemetry import OFF
 
@@ -61,7 +61,8 @@ def rehearse(
     home = process_home(repository, contract.name, service.port)
     service = _start(repository, service, log)
     try:
-        wait_until_ready(service, log, policy.start_timeout_seconds)
+        seconds = policy.start_timeout_seconds
+        wait_until_ready(service, seconds, Processes().runs, lambda: end_of(log))
         probe(service, contract.example_row())
         seen = _ask(service, rows)
         _refuses(service, contract)

@@ -1,4 +1,4 @@
-"""A fresh process in place of one that serves the same version: its files were changed on disk."""
+"""A fresh service in place of one that serves the same version: its files were changed on disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import MlopsError
 from ci.keys import own_key
 from ci.targets import local
-from ci.targets.launch import launch
 from ci.targets.readiness import probe
-from ci.targets.turn import one_switch_at_a_time
+from ci.targets.target import start
 
 if TYPE_CHECKING:
     from ci.contract.deployment import DeploymentPolicy
@@ -21,15 +20,14 @@ if TYPE_CHECKING:
 def renew(
     repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:
-    """Serve ``version`` by a new process; the old one answers until then.
+    """Serve ``version`` by a new service; the old one answers until then.
 
     Raises:
-        MlopsError: as `local.resume`; the old process goes on.
+        MlopsError: as `local.resume`; the old service goes on.
     """
     local.settle(repository, version.model)
     try:
-        with one_switch_at_a_time(policy.local.start_timeout_seconds):
-            service = launch(repository, version, policy.local)
+        service = start(repository, version, policy)
         with own_key(repository, version.model) as key:
             probe(service, example, key)
     except MlopsError:

@@ -1,4 +1,4 @@
-"""What the local target runs: a record a model, which says what every command has to finish."""
+"""What this machine serves: a record a model, which says what every command has to finish."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ LEAVING, STOPPED = "leaving", "stopped"
 
 @dataclass(frozen=True)
 class Service:
-    """A process that serves a version; ``started`` tells it from others with the same pid.
+    """A process or a container that serves a version.
 
-    ``url`` is the process's own address, behind the one that callers use. One that is kept warm, or
-    is a canary, runs until the time ``until``, in seconds since 1970. ``share`` is how many of 100
-    callers a canary answers.
+    ``started`` tells a process from others with the same pid. A container has a name, which no
+    other ever gets, and the address of its ``engine``. ``url`` is the service's own address, behind
+    the one that callers use. One that is kept warm, or is a canary, runs until the time ``until``,
+    in seconds since 1970. ``share`` is how many of 100 callers a canary answers.
     """
 
     model: str
@@ -40,6 +41,13 @@ class Service:
     role: str = STARTING
     until: float = 0.0
     share: float = 0.0
+    container: str = ""
+    engine: str = ""
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What tells it from every other service of the model, whatever its role."""
+        return self.pid, self.started, self.container
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ci.targets.canary import Records, watch
 from ci.targets.launch import bento_folder, records_dir, release_path
 from ci.targets.services import CANARY, LIVE, STOPPED, read_record, write_record
 from ci.targets.shadow import shadow
+from ci.targets.target import bring_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ def replay(
     """
     before = read_record(repository, service.model).of(LIVE, STOPPED)
     against = before.version if before else None
+    bring_records(repository, service.model)
     folder, bundle = records_dir(repository, service.model), _bundle(repository, service)
     seen = shadow(service, bundle, folder, against, policy, key)
     path = _noted(repository, service.model, service.version, "shadow")
@@ -76,9 +78,8 @@ def try_out(
     write_record(repository, replace(record, services=tuple(services)))
     inputs = _bundle(repository, service).inputs.values()
     whole = not any(column.get("pii") for column in inputs)
-    folder = records_dir(repository, service.model)
     front.apply(repository, policy.local)
-    records = Records(folder, canary.version, live.version, whole=whole)
+    records = Records(repository, canary, live, whole=whole)
     reach = f"{rules.share:g} of 100 callers reach version {service.version}"
     say(f"  {reach} for {rules.seconds:g} s …")
     seen = watch(canary, live, policy, records, key)

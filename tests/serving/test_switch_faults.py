@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -97,6 +98,15 @@ def test_a_full_disk_is_one_sentence(
     monkeypatch.setattr(operate, "status", full)
     assert run.run(["status", "--json"]) == 1
     assert '"disk_full"' in capsys.readouterr().out
+
+
+def test_an_engine_that_is_gone(place: Place) -> None:
+    away = replace(place, target="docker", engine="unix:///nowhere.sock")
+    with pytest.raises(MlopsError, match="nowhere") as caught:
+        away.switch(2)
+    assert caught.value.code == "no_engine"
+    assert asked(place) == 1
+    assert [each.role for each in read_record(place.repository, NAME).services] == [LIVE]
 
 
 def test_a_clock_that_jumps_back_ends_nothing_and_keeps_nothing_for_ever(

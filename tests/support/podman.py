@@ -23,7 +23,8 @@ from typing import Any
 import docker
 
 from ci.setup import julia
-from tests.support.programs import bring_programs
+from tests.support import borrowed
+from tests.support.programs import bring, bring_programs
 from tests.support.services import DIES_WITH_US
 
 PROGRAMS = {
@@ -40,13 +41,14 @@ netns = "host"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-runtime = "runc"
+runtime = "{runtime}"
 """
 REGISTRIES_CONF = """
 [[registry]]
 location = "127.0.0.1:{port}"
 insecure = true
 """
+BRIDGE = Path("/usr/lib/cni/bridge")  # a network of their own, with published ports
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 START_SECONDS = 30
@@ -64,13 +66,24 @@ RUN sed 's/bookworm/{suite}/' /etc/apt/sources.list > /etc/apt/sources.list.d/ju
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Podman:
     """A running service and a client of it."""
 
     folder: Path
-    client: Any
     registry_port: int
+
+    def start(self) -> None:
+        """Start the service, also again where it has ended."""
+        (self.folder / "engine.sock").unlink(missing_ok=True)
+        with (self.folder / "service.log").open("ab") as log:
+            self.service = subprocess.Popen(
+                [*DIES_WITH_US, *_podman(self.folder), "system", "service", "--time=0", self.host],
+                env=_environment(self.folder),
+                stdout=log,
+                stderr=log,
+            )
+        self.client = _client(self.folder)
 
     @property
     def host(self) -> str:
@@ -108,24 +121,25 @@ class Podman:
 
 
 @contextmanager
-def podman(registry_port: int = 0) -> Iterator[Podman]:
-    """The service, until the end of the context; its storage is deleted then."""
+def podman(registry_port: int = 0, *, borrowing: bool = False) -> Iterator[Podman]:
+    """The service, until the end of the context; its storage is deleted then.
+
+    With ``borrowing`` its containers see this machine's Python (`tests.support.borrowed`).
+    """
     bring_programs(PROGRAMS)
+    bring(lambda: [] if BRIDGE.exists() else ["containernetworking-plugins", "iptables"])
     # In a folder with a short name: the path of a socket may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="mlops-podman-"))
-    (folder / "containers.conf").write_text(CONTAINERS_CONF)
+    runtime = borrowed.RUNTIME if borrowing else "runc"
+    more = borrowed.configuration(folder) if borrowing else ""
+    (folder / "containers.conf").write_text(CONTAINERS_CONF.format(runtime=runtime) + more)
     (folder / "registries.conf").write_text(REGISTRIES_CONF.format(port=registry_port))
-    with (folder / "service.log").open("wb") as log:
-        service = subprocess.Popen(
-            [*DIES_WITH_US, *_podman(folder), "system", "service", "--time=0", _socket(folder)],
-            env=_environment(folder),
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield Podman(folder, _client(folder), registry_port)
-        finally:
-            _end(folder, service)
+    engine = Podman(folder, registry_port)
+    try:
+        engine.start()
+        yield engine
+    finally:
+        _end(folder, engine.service)
 
 
 def make_base(folder: Path) -> Path:
@@ -174,15 +188,11 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **{name: str(folder / file) for name, file in files.items()}}
 
 
-def _socket(folder: Path) -> str:
-    return f"unix://{folder}/engine.sock"
-
-
 def _client(folder: Path) -> Any:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if (folder / "engine.sock").exists():
-            return docker.DockerClient(base_url=_socket(folder), timeout=900)
+            return docker.DockerClient(base_url=f"unix://{folder}/engine.sock", timeout=900)
         time.sleep(0.05)
     raise AssertionError((folder / "service.log").read_text())
 
@@ -196,7 +206,9 @@ def _end(folder: Path, service: subprocess.Popen[bytes]) -> None:
     service.terminate()
     service.wait(START_SECONDS)
     _unmount(folder)
-    shutil.rmtree(folder)
+    deadline = time.monotonic() + START_SECONDS
+    while folder.exists():  # what cleans up after a container may still write to it
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
 
 
 def _unmount(folder: Path) -> None:

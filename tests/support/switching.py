@@ -1,7 +1,7 @@
 """A repository whose store has Bentos of the tiny model, to be switched between on this machine.
 
 As a program it makes one switch, and kills itself at a step of it: the arguments are the
-repository's root, the version, and the number of the step.
+repository's root, the version, the number of the step and, for containers, their engine.
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import docker
 import psutil
+from docker.models.containers import Container, ContainerCollection
+from docker.models.volumes import Volume, VolumeCollection
 
+from bentos.build import bento_digest
 from ci.contract.deployment import (
     Canary,
     DeploymentPolicy,
+    DockerTarget,
     LocalTarget,
     Objectives,
     Shadow,
@@ -27,9 +33,11 @@ from ci.contract.deployment import (
 )
 from ci.registry.versions import Version
 from ci.repository import Repository
-from ci.targets import front, launch, local, maps, processes, trial
+from ci.targets import carried, containers, front, given, launch, local, maps, processes, trial
+from ci.targets.given import PLACE_LABEL
 from ci.targets.services import Service
 from tests.support import services
+from tests.support.borrowed import Images
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 PORT = 17900 + 40 * WORKER
@@ -51,6 +59,19 @@ STEPS: list[tuple[Any, str]] = [
     (maps, "replace"),
     (processes, "stop"),
 ]
+CONTAINER_STEPS: list[tuple[Any, str]] = [
+    (given, "take_over_policy"),
+    (containers, "wait_until_ready"),
+    (containers, "note_started"),
+    (VolumeCollection, "create"),
+    (ContainerCollection, "create"),
+    (Container, "put_archive"),
+    (Container, "start"),
+    (Container, "stop"),
+    (carried, "write_json"),
+    (Container, "remove"),
+    (Volume, "remove"),
+]
 
 
 @dataclass(frozen=True)
@@ -63,6 +84,9 @@ class Place:
     shadow: Shadow = field(default_factory=Shadow)
     p99_seconds: float = 1.0
     tls: Tls | None = None
+    target: Literal["local", "docker"] = "local"
+    engine: str | None = None
+    images: Images | None = None
 
     @property
     def policy(self) -> DeploymentPolicy:
@@ -75,6 +99,8 @@ class Place:
             "tls": self.tls,
         }
         return DeploymentPolicy(
+            target=self.target,
+            docker=DockerTarget(engine=self.engine),
             local=LocalTarget.model_validate(target),
             canary=self.canary,
             shadow=self.shadow,
@@ -86,18 +112,20 @@ class Place:
         version = version_of(number, name)
         folder = launch.bento_folder(self.repository, version.bento)
         if folder.exists():
-            return version
+            return replace(version, digest=bento_digest(folder))
         text = source or SOURCE.replace("model * rows", f"{SLOPES[number]} * rows")
         rules = {**services.contract("python"), "name": name}
         made = self.repository.root / "made"
         built = services.build_tiny(made, "python", text, rules, version.fingerprint)
         shutil.copytree(built, folder)
-        return version
+        return replace(version, digest=bento_digest(folder))
 
     def switch(self, version: Version | int) -> Service:
         """Deploy it."""
-        given = self.add(version) if isinstance(version, int) else version
-        return local.switch(self.repository, given, EXAMPLE, self.policy)
+        wanted = self.add(version) if isinstance(version, int) else version
+        if self.images:
+            self.images.add(self.repository, wanted)
+        return local.switch(self.repository, wanted, EXAMPLE, self.policy)
 
     def go_back(self) -> Service:
         """Have callers reach the version before, which is kept warm."""
@@ -116,6 +144,12 @@ class Place:
             if root in " ".join(process.info["cmdline"] or []) and process.pid != os.getpid():
                 found.append(process)
         return found
+
+    def containers(self) -> list[Any]:
+        """All of this repository, whether they run or not."""
+        label = f"{PLACE_LABEL}={self.repository.root}"
+        with closing(docker.DockerClient(self.engine)) as client:
+            return list(client.containers.list(all=True, filters={"label": label}))
 
     def stop(self) -> None:
         """End everything."""
@@ -154,13 +188,15 @@ def watched(function: Callable[..., Any], pass_step: Callable[[], None]) -> Call
     return call
 
 
-def main(root: str, number: str, step: str) -> None:
+def main(root: str, number: str, step: str, engine: str | None = None) -> None:
     """Switch, and die on the way."""
-    pass_step = killed_at(int(step))
-    for module, name in STEPS:
+    pass_step, canary = killed_at(int(step)), Canary(share=50, seconds=0.2)
+    for module, name in [*STEPS, *(CONTAINER_STEPS if engine else [])]:
         setattr(module, name, watched(getattr(module, name), pass_step))
-    canary = Canary(share=50, seconds=0.2)
-    Place(Repository(Path(root)), warm_seconds=0, canary=canary).switch(int(number))
+    place = Place(Repository(Path(root)), warm_seconds=0, canary=canary, shadow=Shadow(rows=5))
+    if engine:
+        place = replace(place, target="docker", engine=engine)
+    place.switch(int(number))
 
 
 if __name__ == "__main__":
