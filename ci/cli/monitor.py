@@ -14,10 +14,13 @@ from ci.cli.output import emit, table
 if TYPE_CHECKING:
     from ci.repository import Repository
 
+RAISED_BEFORE = "Raised before: the same columns raise no second alert so soon (cooldown_hours)."
+
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to ``app``."""
     app.command()(drift)
+    app.command("drift-history")(drift_history)
 
 
 def drift(
@@ -36,7 +39,8 @@ def drift(
 ) -> None:
     """Compare the analysis period with the reference period (NannyML)."""
     from ci.monitor.chunks import chunk_ends
-    from ci.monitor.drift import as_dict, check_drift
+    from ci.monitor.conclude import as_dict
+    from ci.monitor.drift import check_drift
     from ci.repository import Repository
 
     if live and scored:
@@ -54,6 +58,8 @@ def drift(
     left_out = [f"Not measured: {each.name}: {each.reason}." for each in checked.unmeasured]
     lines = [
         checked.headline,
+        *([RAISED_BEFORE] if checked.alert and not checked.raised else []),
+        *([checked.earlier] if checked.earlier else []),
         checked.period,
         "",
         table([{key: _short(value) for key, value in row.items()} for row in rows], columns),
@@ -65,6 +71,29 @@ def drift(
         f"Plot:   {repository.relative(checked.plot)}",
     ]
     emit(result, "\n".join(lines), json)
+
+
+def drift_history(model: Model, json: Json = False) -> None:
+    """Show what earlier checks for drift found, run after run."""
+    from ci.monitor.history import history_file, read_history
+    from ci.repository import Repository
+
+    repository = Repository.find()
+    repository.model_dir(model)
+    path = history_file(repository, model)
+    runs = read_history(path)
+    rows = [
+        {
+            "time": f"{run.time:%Y-%m-%d %H:%M}",
+            "checked": run.kind,
+            "version": run.version,
+            "finding": run.headline,
+        }
+        for run in runs
+    ]
+    shown = table(rows, ["time", "checked", "version", "finding"])
+    said = shown if runs else f"No check of {model} is known here; type: mlops drift {model}"
+    emit({"model": model, "runs": [run.model_dump(mode="json") for run in runs]}, said, json)
 
 
 def _watch(repository: Repository, model: str) -> None:

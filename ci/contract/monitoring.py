@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+import difflib
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ci.contract.base import Contract
+from ci.contract.base import Contract, Name
+from ci.contract.columns import ColumnName
 from ci.contract.policy import Policy
+from ci.files import read_yaml_quickly
+
+if TYPE_CHECKING:
+    from ci.repository import Repository
+    from ci.yaml_file import Key
 
 Continuous = Literal[
     "kolmogorov_smirnov",
@@ -53,7 +60,7 @@ class LeastChange(Contract):
     """All columns together: share of the error in the reference."""
     share: Annotated[float, Field(ge=0, lt=1)] = 0.005
     """Of missing, unseen and forbidden values, and of a segment: share of rows."""
-    stability: Annotated[float, Field(ge=0, le=1)] = 0.1
+    stability: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Of those who stay in their segment, from one time to the next: share of them."""
 
 
@@ -64,7 +71,7 @@ class AlertRule(Contract):
     """A column raises an alert if it is over its threshold in this many chunks (in all of them,
     where the analysis period has fewer)."""
     of: Count = 3
-    """… out of this many chunks in a row, so that one noisy chunk wakes nobody."""
+    """… of the last so many, so that one noisy chunk wakes nobody, and what is over is over."""
     features: Count = 1
     """The check is an alert if at least this many columns raise one."""
     chance: Annotated[float, Field(gt=0, le=0.2)] = 0.01
@@ -73,6 +80,8 @@ class AlertRule(Contract):
     """Changes up to these never count."""
     worse_by: Annotated[float, Field(gt=0, le=10)] = 0.25
     """One chunk whose realised metric is over its limit and this much worse is an alert."""
+    cooldown_hours: Annotated[float, Field(ge=0, le=8784)] = 24
+    """The same columns raise no second alert so soon."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -88,8 +97,6 @@ class Watch(Contract):
     """How often it looks."""
     rows: Annotated[int, Field(ge=50, le=100_000)] = 200
     """How many logged rows are a chunk; as many chunks as `alert.of` are looked at, the newest."""
-    cooldown_hours: Annotated[float, Field(gt=0, le=720)] = 24
-    """The same columns raise no second alert so soon."""
 
 
 class MonitoringPolicy(Policy):
@@ -99,7 +106,35 @@ class MonitoringPolicy(Policy):
 
     methods: Methods = Methods()
     """How distributions are compared, for each type of column."""
+    important: dict[Name, Annotated[list[ColumnName], Field(min_length=1)]] = {}
+    """Model to the columns whose drift is an alert; the others are measured and shown. Of a model
+    that is not named all columns matter, and all columns together."""
     alert: AlertRule = AlertRule()
     """When a check is an alert."""
     watch: Watch = Watch()
     """How a host watches its own service."""
+
+    def misfits(self, repository: Repository) -> list[tuple[Key, str]]:
+        """Models and columns that it names and the repository does not have."""
+        names = repository.model_names()
+        found: list[tuple[Key, str]] = []
+        for model, columns in self.important.items():
+            if model not in names:
+                found.append((("important", model), f"there is no model {model!r} in models/"))
+                continue
+            contract = read_yaml_quickly(repository.model_dir(model) / "model.yaml")
+            known = [*(contract.get("input") or {}), *(contract.get("output") or {})]
+            found += [
+                (
+                    ("important", model, at),
+                    f"{model} has no column {column!r}{_near(column, known)}",
+                )
+                for at, column in enumerate(columns)
+                if column not in known
+            ]
+        return found
+
+
+def _near(column: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(column, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

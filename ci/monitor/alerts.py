@@ -22,7 +22,8 @@ class Signal:
     """One feature and method over all chunks.
 
     ``value`` and ``threshold`` are those of ``chunk``, the chunk that lies furthest out;
-    ``chunks_over`` lists the chunks over the threshold; ``alert`` is the policy's word.
+    ``chunks_over`` lists the chunks over the threshold, ``alarms`` those at whose end the policy's
+    rule held; ``alert`` says whether it holds at the end of the newest.
     """
 
     name: str
@@ -31,13 +32,17 @@ class Signal:
     threshold: float | None
     chunk: str
     chunks_over: list[str]
+    alarms: list[str]
     alert: bool
 
 
-def signals(measures: Sequence[Measure], rule: AlertRule) -> list[Signal]:
+def signals(
+    measures: Sequence[Measure], rule: AlertRule, important: Collection[str] = ()
+) -> list[Signal]:
     """One signal a (name, method), alerts first, then as found.
 
-    Where the period has fewer chunks than the rule asks for, all of them must be over.
+    Where the period has fewer chunks than the rule asks for, all of them must be over. Of
+    ``important`` columns, where any are given, a signal may be an alert, of others never.
     """
     wanted = min(rule.chunks, len({measure.chunk for measure in measures}))
     reachable = rule.model_copy(update={"chunks": wanted})
@@ -46,20 +51,29 @@ def signals(measures: Sequence[Measure], rule: AlertRule) -> list[Signal]:
         rows = list(group)
         worst = max(rows, key=excess)
         over = [row.chunk for row in rows if row.alert]
-        alert = enough_in_a_row([row.alert for row in rows], reachable)
-        signal = Signal(name, method, worst.value, _threshold(worst), worst.chunk, over, alert)
-        found.append(signal)
+        held = holds([row.alert for row in rows], reachable) if _matters(name, important) else []
+        alarms = [row.chunk for row, alarm in zip(rows, held, strict=False) if alarm]
+        alert = bool(held) and held[-1]
+        found.append(
+            Signal(name, method, worst.value, threshold_of(worst), worst.chunk, over, alarms, alert)
+        )
     return sorted(found, key=lambda signal: not signal.alert)
 
 
-def enough_in_a_row(alerts: Sequence[bool], rule: AlertRule) -> bool:
-    """Whether ``rule.chunks`` of some ``rule.of`` chunks in a row are over the threshold."""
-    return any(sum(alerts[end : end + rule.of]) >= rule.chunks for end in range(len(alerts)))
+def _matters(name: str, important: Collection[str]) -> bool:
+    """A segment's share is called by the column and the segment."""
+    return not important or name in important or name.partition(" ")[0] in important
+
+
+def holds(alerts: Sequence[bool], rule: AlertRule) -> list[bool]:
+    """For each chunk whether ``rule.chunks`` of the last ``rule.of`` up to it are over."""
+    ends = range(1, len(alerts) + 1)
+    return [sum(alerts[max(end - rule.of, 0) : end]) >= rule.chunks for end in ends]
 
 
 def excess(measure: Measure) -> float:
     """How far out a chunk lies: 1 is at the threshold; above 1 is over it."""
-    threshold = _threshold(measure)
+    threshold = threshold_of(measure)
     if measure.value is None or threshold is None:
         return 1.5 if measure.alert else 0.0
     if measure.lower is not None and measure.value < measure.lower:
@@ -67,20 +81,36 @@ def excess(measure: Measure) -> float:
     return measure.value / threshold if threshold > 0 else float(measure.alert) * 1.5
 
 
-def _threshold(measure: Measure) -> float | None:
+def threshold_of(measure: Measure) -> float | None:
+    """The limit that a chunk is over, or the upper one."""
     if measure.lower is not None and measure.value is not None and measure.value < measure.lower:
         return measure.lower
     return measure.upper
 
 
 def worse_chunks(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
-    """Chunks whose realised metric is over its limit, where they are an alert; else none.
+    """Of the newest ``rule.of`` chunks with outcomes those that are an alert; else none.
 
-    They are one where one of them is much worse than usual, or enough of them lie in a row.
+    They are one where one of them is much worse than usual, or enough of them are over the limit.
     """
+    return _worse_in(realised[-rule.of :], rule)
+
+
+def worse_before(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
+    """Earlier chunks that were an alert in their time, and are none of `worse_chunks`."""
+    ends = range(1, len(realised))
+    found = [
+        each for end in ends for each in _worse_in(realised[max(end - rule.of, 0) : end], rule)
+    ]
+    now = {measure.chunk for measure in worse_chunks(realised, rule)}
+    before = {measure.chunk: measure for measure in found if measure.chunk not in now}
+    return [before[chunk] for chunk in sorted(before, key=chunk_order)]
+
+
+def _worse_in(realised: Sequence[Measure], rule: AlertRule) -> list[Measure]:
     over = [measure.alert and _worse_by(measure) > 0 for measure in realised]
     found = [measure for measure, is_over in zip(realised, over, strict=True) if is_over]
-    if enough_in_a_row(over, rule):
+    if sum(over) >= rule.chunks:
         return found
     return [measure for measure in found if _worse_by(measure) >= rule.worse_by]
 
@@ -105,6 +135,11 @@ def is_alert(found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule)
     return bool(worse) or len(drifted) >= rule.features
 
 
+def causes(features: Sequence[Signal], worse: Sequence[Measure]) -> list[str]:
+    """What an alert is about: columns, and the metric that is worse."""
+    return sorted({each.name for each in features if each.alert} | {each.name for each in worse})
+
+
 def headline(
     model: str,
     found: Sequence[Signal],
@@ -117,14 +152,9 @@ def headline(
     watched = len(({signal.name for signal in found} - set(unmeasured) | set(names)) - {TOGETHER})
     parts = []
     if worse:
-        weeks = ", ".join(chunk_ends(measure.chunk)[0] for measure in worse)
-        change = max(abs(_change(measure)) for measure in worse)
-        what = METRICS[worse[0].name].label
-        parts.append(f"its {what} was up to {change:.0%} worse than usual (chunks from {weeks})")
+        parts.append(f"its {_worse_than_usual(worse)}")
     if len(names) >= rule.features:
-        over = {chunk for signal in found if signal.alert for chunk in signal.chunks_over}
-        first, last = min(over, key=chunk_order), max(over, key=chunk_order)
-        when = f"between {chunk_ends(first)[0]} and {chunk_ends(last)[1]}"
+        when = _between({c for signal in found if signal.alert for c in signal.chunks_over})
         columns = len(set(names) - {TOGETHER})
         parts.append(f"{', '.join(names)} drifted ({columns} of {watched} columns), {when}")
     if parts:
@@ -138,6 +168,30 @@ def headline(
     return f"{quiet}{_briefly(found, rule)}."
 
 
+def earlier(found: Sequence[Signal], realised: Sequence[Measure], rule: AlertRule) -> str | None:
+    """What was an alert in its time, before the newest chunks, in a sentence; None for nothing."""
+    worse = worse_before(realised, rule)
+    parts = [f"its {_worse_than_usual(worse)}"] if worse else []
+    over = [signal for signal in found if signal.alarms and not signal.alert]
+    names = ", ".join(dict.fromkeys(signal.name for signal in over))
+    if over:
+        when = _between({chunk for signal in over for chunk in signal.chunks_over})
+        parts.append(f"{names} drifted, {when}")
+    return f"Earlier in this period: {'; '.join(parts)}." if parts else None
+
+
+def _worse_than_usual(worse: Sequence[Measure]) -> str:
+    weeks = ", ".join(chunk_ends(measure.chunk)[0] for measure in worse)
+    change = max(abs(_change(measure)) for measure in worse)
+    label = METRICS[worse[0].name].label
+    return f"{label} was up to {change:.0%} worse than usual (chunks from {weeks})"
+
+
+def _between(chunks: Collection[str]) -> str:
+    first, last = min(chunks, key=chunk_order), max(chunks, key=chunk_order)
+    return f"between {chunk_ends(first)[0]} and {chunk_ends(last)[1]}"
+
+
 def _briefly(found: Sequence[Signal], rule: AlertRule) -> str:
     """Which columns were over their threshold, but not for long enough to be an alert."""
     names = list(dict.fromkeys(signal.name for signal in found if signal.chunks_over))
@@ -145,5 +199,5 @@ def _briefly(found: Sequence[Signal], rule: AlertRule) -> str:
         return ""
     return (
         f" for long enough ({', '.join(names)} over the threshold in fewer than {rule.chunks} of "
-        f"{rule.of} chunks in a row)"
+        f"the last {rule.of} chunks)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ci.monitor.chunks import chunk_of, chunking, whole_chunks
+from ci.monitor.chunks import chunking
 from ci.monitor.measures import (
     MOST_CATEGORIES,
     NUMERIC,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ci.contract.model import ModelContract, Monitoring
     from ci.contract.monitoring import LeastChange, MonitoringPolicy
+    from ci.monitor.chunks import Layout
     from ci.monitor.periods import Periods
 
 DEVIATIONS = 3
@@ -34,7 +35,7 @@ RECONSTRUCTION = "reconstruction_error"
 
 def univariate(
     contract: ModelContract,
-    rules: Monitoring,
+    layout: Layout,
     policy: MonitoringPolicy,
     periods: Periods,
     risk: float,
@@ -49,9 +50,9 @@ def univariate(
         names = [name for name in measurable(contract, periods) if type_of(contract, name) == kind]
         if names:
             method = str(getattr(policy.methods, kind))
-            table = _compared(rules, periods, names, method, kind in NUMERIC)
+            table = _compared(layout.rules, periods, names, method, kind in NUMERIC)
             for name in names:
-                found += _limited(table, rules, policy, periods, (name, method), risk)
+                found += _limited(table, layout, policy, periods, (name, method), risk)
     return found
 
 
@@ -77,7 +78,7 @@ def _compared(
 
 def _limited(
     table: pd.DataFrame,
-    rules: Monitoring,
+    layout: Layout,
     policy: MonitoringPolicy,
     periods: Periods,
     key: tuple[str, str],
@@ -88,20 +89,15 @@ def _limited(
     name, method = key
     usual = periods.reference[name]
     null = null_of(method, usual, usual.dtype == "float64")
-    mean, deviation = spread_of(table, key, whole_chunks(rules, periods.reference))
+    mean, deviation = spread_of(table, key, layout.whole)
     between = mean + DEVIATIONS * deviation
-    rows = values_of_chunks(rules, periods.analysis, name)
+    # Values, not rows: what is missing tells nothing.
+    rows = periods.analysis[name].notna().groupby(layout.analysis).sum()
     for measure in measures_in(table, key, name, method):
-        size = rows[measure.chunk]
+        size = int(rows[measure.chunk])
         least = _least(method, policy.alert.least_change, usual, size)
         limit = max(0.0 if math.isnan(between) else between, null.limit(size, risk), least)
         yield within(measure, None, limit if math.isfinite(limit) else None)
-
-
-def values_of_chunks(rules: Monitoring, table: pd.DataFrame, name: str) -> dict[str, int]:
-    """How many values (not missing) a column has in each chunk."""
-    counts = table[name].notna().groupby(chunk_of(rules, table)).sum()
-    return {str(chunk): int(count) for chunk, count in counts.items()}
 
 
 def _least(method: str, least: LeastChange, usual: pd.Series[Any], rows: int) -> float:
@@ -138,7 +134,7 @@ def _with_rare(column: pd.Series[Any], kept: set[str]) -> pd.Series[Any]:
 
 def multivariate(
     contract: ModelContract,
-    rules: Monitoring,
+    layout: Layout,
     policy: MonitoringPolicy,
     periods: Periods,
     risk: float,
@@ -150,33 +146,34 @@ def multivariate(
     varied = [name for name in names if periods.reference[name].nunique() > 1]
     if len(varied) < 2:
         return []
-    calculator = nannyml.DataReconstructionDriftCalculator(column_names=varied, **chunking(rules))
+    calculator = nannyml.DataReconstructionDriftCalculator(
+        column_names=varied, **chunking(layout.rules)
+    )
     calculator.fit(_filled(periods.reference, varied))
     table = calculator.calculate(_filled(periods.analysis, varied)).to_df()
-    return list(_rebuilt(table, rules, policy.alert.least_change, periods, risk))
+    return list(_rebuilt(table, layout, policy.alert.least_change, len(periods.reference), risk))
 
 
 def _filled(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Missing text as a value of its own: the imputer knows NaN only, and NaN is no text."""
     texts = [name for name in names if table[name].dtype == object]
-    return table.assign(**{name: table[name].map(str) for name in texts})
+    return table.assign(**{name: table[name].fillna(str(None)).astype(str) for name in texts})
 
 
 def _rebuilt(
-    table: pd.DataFrame, rules: Monitoring, least: LeastChange, periods: Periods, risk: float
+    table: pd.DataFrame, layout: Layout, least: LeastChange, of: int, risk: float
 ) -> Iterator[Measure]:
     from scipy.stats import norm
 
     key = (RECONSTRUCTION,)
-    mean, deviation = spread_of(table, key, whole_chunks(rules, periods.reference))
+    mean, deviation = spread_of(table, key, layout.whole)
     of_reference = table[("chunk", "period")] == "reference"
-    sizes = periods.reference.groupby(chunk_of(rules, periods.reference)).size()
+    sizes = layout.reference.value_counts()
     errors = table.loc[of_reference].set_index(("chunk", "key"))[(RECONSTRUCTION, "sampling_error")]
-    weights = sizes.reindex(errors.index)
+    weights = sizes.reindex(errors.index).astype(float)
     row_deviation = math.sqrt(float((errors**2 * weights * weights).sum() / weights.sum()))
-    rows = periods.analysis.groupby(chunk_of(rules, periods.analysis)).size()
     for measure in measures_in(table, key, TOGETHER, RECONSTRUCTION):
         by_chance = norm.isf(risk / 2) * row_deviation
-        by_chance *= math.sqrt(1 / rows[measure.chunk] + 1 / len(periods.reference))
+        by_chance *= math.sqrt(1 / layout.rows[measure.chunk] + 1 / of)
         width = max(DEVIATIONS * deviation, by_chance, least.reconstruction_error * mean)
         yield within(measure, mean - width, mean + width)

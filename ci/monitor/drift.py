@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ci.console import step
 from ci.contract.model import ARTIFACT, load_model_contract
 from ci.contract.monitoring import MonitoringPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
-from ci.monitor.alerts import Signal, headline, is_alert, signals, worse_chunks
+from ci.monitor.conclude import Checked, Found, Period, conclude
 from ci.monitor.measures import MOST_CATEGORIES
 
 if TYPE_CHECKING:
@@ -19,51 +19,9 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract, Monitoring
     from ci.contract.monitoring import Watch
     from ci.evaluate.candidate import Servable
-    from ci.monitor.measures import Measure, Unmeasured
+    from ci.monitor.history import Kind
     from ci.monitor.periods import Periods
     from ci.repository import Repository
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist.
-
-    ``period`` says in a sentence which rows were checked. ``worse`` are the chunks whose realised
-    metric is an alert; ``notes`` say how it was measured, where that is not as always.
-    """
-
-    model: str
-    version: int | None
-    period: str
-    alert: bool
-    headline: str
-    features: list[Signal]
-    unmeasured: list[Unmeasured]
-    performance: dict[str, list[Measure]]
-    worse: list[Measure]
-    performance_note: str | None
-    notes: list[str]
-    report: Path
-    plot: Path
-
-
-@dataclass(frozen=True)
-class Period:
-    """What was checked: the name of the report's files, and in a sentence which rows."""
-
-    file: str
-    said: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """What NannyML measured, what it could not, and how good the predictions are."""
-
-    measures: list[Measure]
-    unmeasured: list[Unmeasured]
-    performance: dict[str, list[Measure]]
-    performance_note: str | None
-    notes: list[str]
 
 
 def check_drift(
@@ -73,6 +31,7 @@ def check_drift(
     live: bool = False,
     scored: Path | None = None,
     watch: Watch | None = None,
+    now: datetime | None = None,
 ) -> Checked:
     """Check the model in production (or the candidate, where nothing is in production).
 
@@ -110,9 +69,9 @@ def check_drift(
         )
     with step(f"{name}: measuring drift with NannyML"):
         found = measure(servable.contract, rules, policy, periods)
-    kinds = {"drift-watch": watch, "drift-live": live, "drift-scored": scored}
-    file = next((file for file, asked in kinds.items() if asked), "drift")
-    return _conclude(repository, servable, policy, found, Period(file, said))
+    kind: Kind = "drift-scored" if scored else "drift-live" if live else "drift"
+    period = Period("drift-watch" if watch else kind, said, now or datetime.now(UTC))
+    return conclude(repository, servable, policy, found, period)
 
 
 def _servable(repository: Repository, contract: ModelContract) -> Servable:
@@ -190,24 +149,25 @@ def _measured(
     contract: ModelContract, rules: Monitoring, policy: MonitoringPolicy, periods: Periods
 ) -> Found:
     from ci.monitor.chance import risk_of_chunk
-    from ci.monitor.chunks import chunk_of
+    from ci.monitor.chunks import Layout
     from ci.monitor.distances import grouped, multivariate, univariate
     from ci.monitor.measures import measurable, unmeasured
     from ci.monitor.performance import note, performance
     from ci.monitor.quality import measured, shares
     from ci.monitor.segments import segment_shares
 
-    wanted = [*shares(contract, rules, periods), *segment_shares(contract, periods)]
-    chunks = len(set(chunk_of(rules, periods.analysis)))
+    layout = Layout(rules, periods)
+    wanted = [*shares(contract, layout, periods), *segment_shares(contract, periods)]
+    chunks = len(layout.rows)
     signals = len(wanted) + len(measurable(contract, periods)) + 1
     risk = risk_of_chunk(policy.alert, signals, chunks)
     few, rare = grouped(contract, periods)
-    found = univariate(contract, rules, policy, few, risk)
+    found = univariate(contract, layout, policy, few, risk)
     left_out = unmeasured(contract, periods, found)
     found = [measure for measure in found if measure.value is not None]
-    found += multivariate(contract, rules, policy, few, risk)
+    found += multivariate(contract, layout, policy, few, risk)
     for share in wanted:
-        found += measured(share, rules, policy.alert.least_change, periods, risk)
+        found += measured(share, layout, policy.alert.least_change, risk)
     known = performance(contract, rules, periods, policy.alert.chance / (signals * chunks))
     return Found(found, left_out, known, note(contract, rules), _notes(rare))
 
@@ -220,45 +180,3 @@ def _notes(rare: list[str]) -> list[str]:
         f"{', '.join(rare)}: the {MOST_CATEGORIES - 1} commonest values are compared, and all "
         "rarer ones as one."
     ]
-
-
-def _conclude(
-    repository: Repository,
-    servable: Servable,
-    policy: MonitoringPolicy,
-    found: Found,
-    period: Period,
-) -> Checked:
-    from ci.files import write_json
-    from ci.monitor.report import write_report
-
-    name = servable.contract.name
-    features = signals(found.measures, policy.alert)
-    worse = worse_chunks(found.performance["realised"], policy.alert)
-    folder = repository.state_dir / "reports" / name
-    checked = Checked(
-        model=name,
-        version=servable.version,
-        period=period.said,
-        alert=is_alert(features, worse, policy.alert),
-        headline=headline(
-            name, features, worse, policy.alert, [c for u in found.unmeasured for c in u.columns]
-        ),
-        features=features,
-        unmeasured=found.unmeasured,
-        performance=found.performance,
-        worse=worse,
-        performance_note=found.performance_note,
-        notes=found.notes,
-        report=folder / f"{period.file}.html",
-        plot=folder / f"{period.file}.png",
-    )
-    with step(f"{name}: drawing"):
-        write_report(checked, found.measures, servable.contract)
-    write_json(folder / f"{period.file}.json", as_dict(checked))
-    return checked
-
-
-def as_dict(checked: Checked) -> dict[str, Any]:
-    """``checked`` as plain data for JSON."""
-    return {**asdict(checked), "report": str(checked.report), "plot": str(checked.plot)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ci.monitor.chunks import chunk_of, chunk_order, whole_chunks
+from ci.monitor.chunks import chunk_order
 from ci.monitor.measures import FORBIDDEN, KEPT, MISSING, UNSEEN, Measure, measurable, within
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ci.contract.model import ModelContract, Monitoring
+    from ci.contract.model import ModelContract
     from ci.contract.monitoring import LeastChange
+    from ci.monitor.chunks import Layout
     from ci.monitor.periods import Periods
 
 DEVIATIONS = 3
@@ -32,7 +33,7 @@ class Share:
     analysis: pd.Series[Any]
 
 
-def shares(contract: ModelContract, rules: Monitoring, periods: Periods) -> Iterator[Share]:
+def shares(contract: ModelContract, layout: Layout, periods: Periods) -> Iterator[Share]:
     """Shares of missing values, of values that the reference never had, and of forbidden ones."""
     reference, analysis = periods.reference, periods.analysis
     for name in [name for name in contract.input if name in analysis]:
@@ -41,34 +42,31 @@ def shares(contract: ModelContract, rules: Monitoring, periods: Periods) -> Iter
             yield Share(name, MISSING, before, now)
     for name in measurable(contract, periods):
         if name in contract.input and contract.input[name].type == "string":
-            yield _unseen(rules, periods, name)
+            yield _unseen(layout, periods, name)
     for name, broken in periods.forbidden.items():
         if broken.any():
             yield Share(name, FORBIDDEN, reference[name].isna() & False, broken)
 
 
-def _unseen(rules: Monitoring, periods: Periods, name: str) -> Share:
+def _unseen(layout: Layout, periods: Periods, name: str) -> Share:
     """In the reference: values that no other chunk has, as an identifier's."""
     reference, analysis = periods.reference[name], periods.analysis[name]
-    chunks = reference.to_frame().assign(chunk=chunk_of(rules, periods.reference))
-    once = chunks.groupby(name)["chunk"].nunique()
+    once = layout.reference.groupby(reference).nunique()
     alone = reference.isin(set(once.index[once == 1]))
     new = ~analysis.isin(set(reference.dropna())) & analysis.notna()
     return Share(name, UNSEEN, alone, new)
 
 
-def measured(
-    share: Share, rules: Monitoring, least: LeastChange, periods: Periods, risk: float
-) -> Iterator[Measure]:
+def measured(share: Share, layout: Layout, least: LeastChange, risk: float) -> Iterator[Measure]:
     """The share in each chunk, and the limits that chance and the reference's chunks set."""
     from ci.monitor.chance import share_limits
 
     usual = share.reference.dropna()
-    chunks = usual.astype(float).groupby(_chunks(rules, periods.reference, usual)).mean()
-    own = chunks[chunks.index.isin(whole_chunks(rules, periods.reference))]
+    chunks = usual.astype(float).groupby(layout.reference[usual.index]).mean()
+    own = chunks[chunks.index.isin(layout.whole)]
     mean, deviation = float(usual.astype(float).mean()), float(own.std(ddof=0))
     known = share.analysis.dropna().astype(float)
-    groups = known.groupby(_chunks(rules, periods.analysis, known)).agg(["mean", "size"])
+    groups = known.groupby(layout.analysis[known.index]).agg(["mean", "size"])
     for chunk in sorted(groups.index, key=chunk_order):
         value, rows = float(groups.loc[chunk, "mean"]), int(groups.loc[chunk, "size"])
         low, high = share_limits(rows, len(usual), int(usual.sum()), risk)
@@ -81,9 +79,3 @@ def measured(
             None if lower <= 0 or share.method in ONLY_MORE else lower,
             None if upper >= 1 or share.method == KEPT else upper,
         )
-
-
-def _chunks(rules: Monitoring, table: pd.DataFrame, known: pd.Series[Any]) -> Any:
-    import pandas as pd
-
-    return pd.Series(chunk_of(rules, table), index=table.index)[known.index]

@@ -10,17 +10,20 @@ from ci.files import write_whole
 from ci.monitor.alerts import excess
 from ci.monitor.chunks import chunk_ends, chunk_order
 from ci.monitor.measures import SHARES
+from ci.monitor.trend import trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.contract.model import ModelContract
     from ci.monitor.alerts import Signal
-    from ci.monitor.drift import Checked
+    from ci.monitor.conclude import Checked
+    from ci.monitor.history import Run
     from ci.monitor.measures import Measure
 
 # Below the threshold pale, above it red; the colours stay apart for colour-blind readers.
 SCALE = [[0, "#f2f4f7"], [0.499, "#9fc3e6"], [0.5, "#f4a582"], [1, "#b2182b"]]
+MOST_ROWS = 60
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 h1 { font-size: 1.4rem } .alert { color: #b2182b } .quiet { color: #1a7f37 }
@@ -29,13 +32,19 @@ border-bottom: 1px solid #d0d7de } td.number { font-variant-numeric: tabular-num
 """
 
 
-def write_report(checked: Checked, measures: Sequence[Measure], contract: ModelContract) -> None:
-    """Write ``checked.report`` (HTML that needs no network) and ``checked.plot`` (PNG)."""
+def write_report(
+    checked: Checked, measures: Sequence[Measure], contract: ModelContract, runs: Sequence[Run]
+) -> None:
+    """Write ``checked.report`` (HTML that needs no network) and ``checked.plot`` (PNG).
+
+    ``runs`` are all checks of this kind, this one too.
+    """
     performance = _performance(checked)
     # What weighs most comes first: the realised error where there is one.
     charts = [*([performance] if performance else []), _heat_map(checked, measures)]
     write_whole(checked.plot, _stacked(charts))
-    write_whole(checked.report, _page(checked, contract, charts))
+    past = trend(checked.model, runs)
+    write_whole(checked.report, _page(checked, contract, [*charts, *([past] if past else [])]))
 
 
 def _stacked(charts: Sequence[Any]) -> bytes:
@@ -61,8 +70,11 @@ def _stacked(charts: Sequence[Any]) -> bytes:
 def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
     import plotly.graph_objects as go
 
-    names = [_label(signal) for signal in checked.features]
-    keys = [(s.name, s.method) for s in checked.features]
+    shown = _furthest(checked.features)
+    names = [_label(signal) for signal in shown]
+    keys = [(s.name, s.method) for s in shown]
+    quieter = len(checked.features) - len(shown)
+    more = f" {quieter} quieter rows are in the table only." if quieter else ""
     chunks = sorted({measure.chunk for measure in measures}, key=chunk_order)
     found = {(m.name, m.method, m.chunk): m for m in measures}
     cells = [[found.get((*key, chunk)) for chunk in chunks] for key in keys]
@@ -87,7 +99,8 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
     figure.update_layout(
         title=(
             f"{checked.model}: how far each column is from its reference<br><sup>The larger the "
-            "number, the further (shares: share of rows). Red: over the column's threshold.</sup>"
+            "number, the further (shares: share of rows). Red: over the column's threshold."
+            f"{more}</sup>"
         ),
         template="plotly_white",
         height=190 + 34 * len(names),
@@ -95,6 +108,16 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
         xaxis={"title": "chunk that begins on", "type": "category"},
     )
     return figure
+
+
+def _furthest(features: Sequence[Signal]) -> list[Signal]:
+    """As many as a picture can hold, in their order; those that lie furthest out."""
+
+    def weight(signal: Signal) -> tuple[bool, int, float]:
+        return signal.alert, len(signal.chunks_over), (signal.value or 0) / (signal.threshold or 1)
+
+    kept = sorted(features, key=weight, reverse=True)[:MOST_ROWS]
+    return [signal for signal in features if signal in kept]
 
 
 def _label(signal: Signal) -> str:
@@ -139,9 +162,13 @@ def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> s
         f'<meta name="viewport" content="width=device-width"><title>Drift: {checked.model}</title>'
         f"<style>{STYLE}</style><h1 class={tone}>{html.escape(checked.headline)}</h1>"
         f"<p>{html.escape(contract.description)} Checked: {version}. Ask {contract.owner}.</p>"
-        f"<p>{html.escape(checked.period)}</p>"
+        f"{_paragraph(checked.earlier)}{_paragraph(checked.period)}"
         f"{''.join(shown)}{_table(checked)}{_left_out(checked)}</html>"
     )
+
+
+def _paragraph(text: str | None) -> str:
+    return f"<p>{html.escape(text)}</p>" if text else ""
 
 
 def _left_out(checked: Checked) -> str:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ci.contract.monitoring import MonitoringPolicy
+from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.files import write_json
+from ci.monitor.alerts import causes
 from ci.observe.push import Alert, about, asked, push
 from ci.observe.write import ALERTMANAGER
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.contract.monitoring import Watch
-    from ci.monitor.drift import Checked
+    from ci.monitor.conclude import Checked
     from ci.repository import Repository
 
 
@@ -33,7 +36,6 @@ class Watcher:
 
     def __init__(self, repository: Repository, model: str, rules: Watch) -> None:
         self._repository, self._model, self._rules = repository, model, rules
-        self._raised: dict[str, datetime] = {}
 
     @property
     def file(self) -> Path:
@@ -45,7 +47,9 @@ class Watcher:
         from ci.monitor.drift import check_drift
 
         try:
-            checked = check_drift(self._repository, self._model, live=True, watch=self._rules)
+            checked = check_drift(
+                self._repository, self._model, live=True, watch=self._rules, now=now
+            )
         except MlopsError as error:
             if error.code != "too_few_logged":
                 raise
@@ -53,15 +57,11 @@ class Watcher:
         return self._found(checked, now)
 
     def _found(self, checked: Checked, now: datetime) -> Look:
-        if not checked.alert:
-            return Look(checked.headline, raised=False)
-        drifted = sorted({signal.name for signal in checked.features if signal.alert})
-        cause = ", ".join(drifted)
-        last, cooldown = self._raised.get(cause), timedelta(hours=self._rules.cooldown_hours)
-        if last is not None and now - last < cooldown:
-            return Look(f"{checked.headline} (raised before)", raised=False)
-        self._raised[cause] = now
-        document = {"model": self._model, "time": now.isoformat(), "columns": drifted}
+        if not checked.raised:
+            known = " (raised before)" if checked.alert else ""
+            return Look(f"{checked.headline}{known}", raised=False)
+        columns = causes(checked.features, checked.worse)
+        document = {"model": self._model, "time": now.isoformat(), "columns": columns}
         write_json(self.file, {**document, "headline": checked.headline})
         told = self._tell(checked, now)
         return Look(f"{checked.headline} {told}", raised=True)
@@ -78,7 +78,8 @@ class Watcher:
             ".md)",
             {"description": checked.period},
         )
-        if push(alert, now, now + timedelta(hours=self._rules.cooldown_hours), url):
+        cooldown = load_policy(self._repository, MonitoringPolicy).alert.cooldown_hours
+        if push(alert, now, now + timedelta(hours=cooldown), url):
             return "Alertmanager has it."
         return f"No Alertmanager took it at {url}."
 

@@ -134,6 +134,7 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     hold("score-merge", name, *shards)
     assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
     hold("drift", name)
+    hold("drift-history", name)
     _call(deployed["url"])
     hold("logs", name, "--request", REQUEST)
     _hold_keys(hold)

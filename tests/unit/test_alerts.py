@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from ci.contract.monitoring import AlertRule
 from ci.evaluate.metrics import METRICS
-from ci.monitor.alerts import enough_in_a_row, headline, is_alert, signals, worse_chunks
+from ci.monitor.alerts import earlier, headline, holds, is_alert, signals, worse_chunks
 from ci.monitor.measures import Measure
 
 RULE = AlertRule()
@@ -31,10 +33,37 @@ def measure(
         ("x-x", True),
         ("xx", True),
         ("------xx", True),
+        ("xxx-x", True),
+        ("xxx--", False),  # what is over is over
     ],
 )
-def test_two_of_three_chunks_in_a_row_make_an_alert(chunks: str, alert: bool) -> None:
-    assert enough_in_a_row([chunk == "x" for chunk in chunks], RULE) is alert
+def test_two_of_the_last_three_chunks_make_an_alert(chunks: str, alert: bool) -> None:
+    assert any(holds([chunk == "x" for chunk in chunks], RULE)[-1:]) is alert
+
+
+def test_what_is_over_is_told_as_earlier_and_is_no_alert_any_more() -> None:
+    values = {1: 0.3, 2: 0.5, 3: 0.1, 4: 0.1, 5: 0.1}
+    found = signals([measure("spend", week, value) for week, value in values.items()], RULE)
+    assert not found[0].alert
+    assert [chunk[:10] for chunk in found[0].alarms] == ["2017-11-02", "2017-11-03"]
+    assert not is_alert(found, [], RULE)
+    said = "Earlier in this period: spend drifted, between 2017-11-01 and 2017-11-08."
+    assert earlier(found, [], RULE) == said
+    assert earlier(found[:0], [], RULE) is None
+    bad, fine = performance("mae", 15, 10), performance("mae", 10, 10, alert=False)
+    realised = [replace(bad, chunk="2017-10-02"), *[fine] * 3]
+    assert worse_chunks(realised, RULE) == []
+    assert "up to 50% worse than usual (chunks from 2017-10-02)" in str(earlier([], realised, RULE))
+
+
+def test_only_important_columns_raise_an_alert_and_the_others_are_shown() -> None:
+    rows = [measure(name, week, 0.5) for name in ("spend", "shelf top") for week in (6, 13)]
+    every = signals(rows, RULE)
+    assert [each.alert for each in every] == [True, True]
+    spend, shelf = sorted(signals(rows, RULE, ["spend"]), key=lambda each: each.name, reverse=True)
+    assert (spend.alert, shelf.alert, shelf.alarms, len(shelf.chunks_over)) == (True, False, [], 2)
+    assert [each.name for each in signals(rows, RULE, ["shelf"]) if each.alert] == ["shelf top"]
+    assert earlier([shelf], [], RULE) is None
 
 
 def test_the_signal_shows_its_furthest_chunk_and_alerts_come_first() -> None:
@@ -117,7 +146,9 @@ def test_a_column_that_was_over_too_briefly_is_named() -> None:
         [measure("spend", week, 0.3 if week == 1 else 0.1) for week in (1, 8, 15)], RULE
     )
     assert not is_alert(found, [], RULE)
-    assert "(spend over the threshold in fewer than 2 of 3" in headline("shelf", found, [], RULE)
+    assert "(spend over the threshold in fewer than 2 of the last 3" in headline(
+        "shelf", found, [], RULE
+    )
 
 
 def test_chunks_of_rows_are_told_in_their_order() -> None:

@@ -213,7 +213,28 @@ def test_what_was_over_only_for_a_while_is_said_without_an_alert(checks: Checks)
     now.loc[:699, "shelf"] = "top"
     checked = checks.drift(before, now)
     assert checked["alert"] is False
-    assert "shelf over the threshold in fewer than 2 of 3 chunks" in checked["headline"]
+    assert "shelf over the threshold in fewer than 2 of the last 3 chunks" in checked["headline"]
+
+
+def test_a_policy_says_which_columns_matter(checks: Checks) -> None:
+    path = checks.repository.policies_dir / "monitoring.yaml"
+    shipped = yaml.safe_load(path.read_text())
+
+    def important(**models: list[str]) -> dict[str, Any]:
+        path.write_text(yaml.safe_dump(shipped | {"important": models}))
+        # Dearer, and predicted as well as before: realised performance always matters.
+        dearer = analysis(price=lambda table: table["price"] * 2)
+        return checks.drift(reference(), dearer.assign(actual=dearer["actual"] + dearer["price"]))
+
+    quiet = important(small=["shelf", "promoted"])
+    assert quiet["alert"] is False
+    assert len(of(quiet, "price", "kolmogorov_smirnov")["chunks_over"]) == 3
+    assert alerts(quiet) == set()
+    assert alerts(important(small=["price"])) == {"price"}
+    said = important(small=["prise"])["error"]["message"]
+    assert "policies/monitoring.yaml:" in said
+    assert "small has no column 'prise'; did you mean 'price'?" in said
+    assert "there is no model 'large'" in important(large=["price"])["error"]["message"]
 
 
 def test_chunks_of_one_row_claim_nothing_about_numbers(checks: Checks) -> None:

@@ -68,7 +68,8 @@ def test_calls_that_change_are_an_alert_once_and_again_after_the_cooldown(
     assert alert["labels"] == {"alertname": "Drift", **about, "severity": "warning"}
     assert "mlops drift small --live" in alert["annotations"]["next"]
     assert alert["annotations"]["summary"] == document["headline"]
-    soon = watcher.look(NOW + timedelta(hours=23))
+    started_again = Watcher(live.repository, "small", Watch(rows=100))
+    soon = started_again.look(NOW + timedelta(hours=23))
     assert not soon.raised
     assert "raised before" in soon.said
     assert len(taken) == 1

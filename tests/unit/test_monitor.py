@@ -13,7 +13,8 @@ from ci.contract.model import ModelContract
 from ci.contract.monitoring import MonitoringPolicy
 from ci.monitor.alerts import is_alert, signals, worse_chunks
 from ci.monitor.chunks import TARGET, TIME
-from ci.monitor.drift import Found, measure
+from ci.monitor.conclude import Found
+from ci.monitor.drift import measure
 from ci.monitor.measures import TOGETHER
 from ci.monitor.performance import performance
 from ci.monitor.periods import Periods

@@ -22,8 +22,10 @@ from tests.workflows.standin.job import job_client
 MODELS = ["orders", "visits"]
 OWNERS = dict.fromkeys(MODELS, "@grace")
 WEEK = "2026-11-09/2026-11-15"
-PRICE = Signal("price", "kolmogorov_smirnov", 0.31, 0.1, WEEK, [WEEK, "2026-11-16"], True)
-QUIET = Signal("shelf", "jensen_shannon", 0.01, 0.1, WEEK, [], False)
+PRICE = Signal(
+    "price", "kolmogorov_smirnov", 0.31, 0.1, WEEK, [WEEK, "2026-11-16"], ["2026-11-16"], True
+)
+QUIET = Signal("shelf", "jensen_shannon", 0.01, 0.1, WEEK, [], [], False)
 ERROR = Measure("mae", "realised", WEEK, 19.5, 7.0, 14.0, 10.9, True)
 HOSTILE = "x-->\n\n# @everyone <img src=x> [y](https://evil.example) | `z`"
 
@@ -95,7 +97,7 @@ def test_issues_of_a_model_that_is_gone_are_closed(github: tuple[Hub, GitHub]) -
 
 def test_names_of_columns_are_text(github: tuple[Hub, GitHub]) -> None:
     hub, api = github
-    signal = Signal(HOSTILE, HOSTILE, 1.0, None, HOSTILE, [HOSTILE], True)
+    signal = Signal(HOSTILE, HOSTILE, 1.0, None, HOSTILE, [HOSTILE], [HOSTILE], True)
     keep_issues(api, [record("orders", signal, headline=HOSTILE)], MODELS, OWNERS)
     (issue,) = hub.issues.values()
     mark, _, rest = issue["body"].partition("\n")
@@ -129,14 +131,16 @@ def test_a_record_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_what_the_check_writes_is_what_is_read(tmp_path: Path) -> None:
     from ci.files import write_json
-    from ci.monitor.drift import Checked, as_dict
+    from ci.monitor.conclude import Checked, as_dict
 
     checked = Checked(
         period="",
         model="orders",
         version=None,
         alert=True,
+        raised=True,
         headline="Alert for orders.",
+        earlier=None,
         features=[PRICE],
         unmeasured=[],
         performance={"estimated": [], "realised": [ERROR]},
