@@ -128,7 +128,7 @@ def test_realised_error_over_its_limit_is_an_alert_and_the_usual_one_is_not() ->
     assert len(usual["estimated"]) == len(usual["realised"]) == WEEKS["analysis"][1]
     assert worse_chunks(usual["realised"], POLICY.alert) == []
     off = performance(CONTRACT, RULES, periods(3, **{TARGET: lambda values: values + 2}), RISK)
-    assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
+    assert len(worse_chunks(off["realised"], POLICY.alert)) == POLICY.alert.of
 
 
 def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
@@ -159,7 +159,7 @@ def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
     assert worse_chunks(found["realised"], POLICY.alert) == []
     worse = usual.analysis.assign(**{TARGET: "9"})
     off = performance(ranking, rules, Periods(usual.reference, worse), RISK)
-    assert len(worse_chunks(off["realised"], POLICY.alert)) == WEEKS["analysis"][1]
+    assert len(worse_chunks(off["realised"], POLICY.alert)) == POLICY.alert.of
 
 
 def test_what_is_not_measured_is_named_with_its_reason() -> None:
