@@ -17,9 +17,9 @@ from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.files import read_json
 from ci.repository import Repository
-from ci.targets import launch, trial
+from ci.targets import canary, launch, trial
 from ci.targets.canary import Seen, Watched, judge, read
-from ci.targets.services import LIVE, WARM, read_record
+from ci.targets.services import LIVE, WARM, Service, read_record
 from tests.support import repositories
 from tests.support.load import Load
 from tests.support.switching import PORT, SLOPES, SOURCE, Place
@@ -208,6 +208,17 @@ def test_what_is_read_of_the_metrics() -> None:
     assert read(text, 0.7) == Seen(calls=94, errors=4, slow=3)
     assert Seen(94, 4, 3).since(Seen(90, 4, 1)) == Seen(4, 0, 2)
     assert Seen(5, 1, 0).since(Seen(90, 4, 1)) == Seen(5, 1, 0), "it was started again"
+
+
+def test_one_that_can_not_be_asked_now_is_not_one_without_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter([None, Seen(90, 4, 1), None, Seen(94, 5, 1), None])
+    monkeypatch.setattr(canary, "_look", lambda *_: next(answers))
+    service = Service("tiny", 2, "tiny:2", "2", "http://127.0.0.1:1", 1, 1, "", "")
+    counts = canary.Counts(service, Objectives(), None)
+    seen = [counts.look() for _ in range(4)]
+    assert seen == [Seen(), Seen(), Seen(4, 1, 0), Seen(4, 1, 0)]
 
 
 @pytest.mark.parametrize("share", ["0", "100", ".nan", "-5", ".inf", "many"])

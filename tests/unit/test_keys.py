@@ -163,6 +163,14 @@ def test_our_own_key_is_gone_afterwards(repository: Repository) -> None:
     assert [each.department for each in keys(repository)] == ["marketing"]
 
 
+def test_our_own_key_lasts_as_long_as_the_longest_canary(repository: Repository) -> None:
+    make(repository, "marketing", [], 30)
+    with own_key(repository, "campaign"):
+        stored = json.loads(access_path(repository).read_text())["keys"].values()
+        [own] = [each for each in stored if each["department"] == "platform"]
+        assert own["expires"] - own["made"] > 86_400 * 1.1
+
+
 def test_keys_that_are_made_at_once_are_all_kept(repository: Repository) -> None:
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: make(repository, "marketing", [], 1), range(24)))
