@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from ci.contract.dataset import DatasetColumn, Table
 
 PIECE_ROWS = 100_000
-# Drift is measured on rows at equal distances, so that memory does not grow with the table.
+# Drift is measured on so many rows at most, so that memory does not grow with the table.
 SAMPLE_ROWS = 50_000
 SHIFTED = 0.1
+# Of a power of ten: cents for dollars are found where prices themselves changed a little.
+UNIT_TOLERANCE = 0.1
 MISSING = "\0missing"
 NUMBERS = ("integer", "number")
 
@@ -82,7 +85,7 @@ class _Version:
         self._rules = table.columns
         file = open_table(path, [n for n, c in table.columns.items() if c.type == "string"])
         self.rows = file.rows
-        step = max(1, -(-file.rows // SAMPLE_ROWS))
+        chosen = _chosen(file.rows)
         self._missing = dict.fromkeys(table.columns, 0)
         self._ranges: dict[str, list[Any]] = {name: [] for name in table.columns}
         self.sample: dict[str, list[Any]] = {name: [] for name in table.columns}
@@ -91,17 +94,18 @@ class _Version:
         for piece in file.tables(PIECE_ROWS):
             for name, rules in table.columns.items():
                 values, _ = as_type(piece.column(name).combine_chunks(), rules.type)
-                self._add(name, rules, values, slice(-start % step, None, step))
+                here = chosen[(chosen >= start) & (chosen < start + piece.num_rows)] - start
+                self._add(name, rules, values, here)
             start += piece.num_rows
 
-    def _add(self, name: str, rules: DatasetColumn, values: pa.Array, rows: slice) -> None:
+    def _add(self, name: str, rules: DatasetColumn, values: pa.Array, rows: Any) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         texts = pc.fill_null(values.cast(pa.string()), MISSING)
         self._digests[name].update("\0".join([*texts.to_pylist(), ""]).encode())
         self._missing[name] += values.null_count
-        self.sample[name] += values[rows].drop_null().to_pylist()
+        self.sample[name] += values.take(pa.array(rows)).drop_null().to_pylist()
         if (rules.type in NUMBERS or rules.type == "timestamp") and not rules.pii:
             least, most = pc.min_max(values).as_py().values()
             self._ranges[name] += [each for each in (least, most) if each is not None]
@@ -116,6 +120,20 @@ class _Version:
         plain = float if self._rules[name].type in NUMBERS else str
         least, most = (plain(min(ends)), plain(max(ends))) if ends else (None, None)
         return Summary(self._missing[name] / self.rows, least, most)
+
+
+def _chosen(rows: int) -> Any:
+    """Numbers of the rows that drift is measured on: one of each stretch of equal length.
+
+    Which one is drawn, the same each time: rows at equal distances are those of one store or one
+    weekday, where a table repeats itself.
+    """
+    import numpy as np
+
+    stretch = max(1, -(-rows // SAMPLE_ROWS))
+    begins = np.arange(0, rows, stretch)
+    drawn = np.random.default_rng(0).integers(0, stretch, len(begins))
+    return np.minimum(begins + drawn, rows - 1)
 
 
 def _drift(rules: DatasetColumn, before: list[Any], after: list[Any]) -> float | None:
@@ -147,10 +165,23 @@ def _said(change: Change) -> list[str]:
     if change.shifted:
         said.append(f"**its values shifted** (drift {change.drift:.2f} of 1)")
     if (old.minimum, old.maximum) != (new.minimum, new.maximum):
-        said.append(f"range {_range(old)}, now {_range(new)}")
+        said.append(f"range {_range(old)}, now {_range(new)}{_unit_in_doubt(old, new)}")
     if old.missing != new.missing:
         said.append(f"missing {old.missing:.2%}, now {new.missing:.2%}")
     return said
+
+
+def _unit_in_doubt(old: Summary, new: Summary) -> str:
+    """A question where the largest value is about ten, a hundred, … times what it was, or less."""
+    ends = [each.maximum for each in (old, new) if isinstance(each.maximum, float)]
+    if len(ends) < 2 or min(ends) <= 0:
+        return ""
+    power = math.log10(ends[1] / ends[0])
+    tens = round(power)
+    if not tens or abs(power - tens) > UNIT_TOLERANCE:
+        return ""
+    often = "times more" if tens > 0 else "times less"
+    return f" (about {10 ** abs(tens):,} {often}: **has the unit changed?**)"
 
 
 def _range(summary: Summary) -> str:

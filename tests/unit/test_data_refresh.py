@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from ci.cli.run import run
+from ci.contract.dataset import DatasetColumn, Table
+from ci.dataset.changes import compare, in_words
 from ci.repository import Repository
 from tests.support.repositories import commit_all, new_repository
 
@@ -150,6 +152,38 @@ def test_a_reading_that_was_killed_before_its_record_is_done_again(
     (folder / "sales.csv.dvc").write_bytes(record)
     assert refresh()["new"] is True
     assert (folder / "sales.csv.dvc").read_bytes() == made
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [
+        (103, "(about 100 times more: **has the unit changed?**)"),
+        (0.001, "(about 1,000 times less: **has the unit changed?**)"),
+        (2, "range 0.5 to 39.5, now 1 to 79"),
+    ],
+)
+def test_cents_for_dollars_are_asked_about(tmp_path: Path, factor: float, says: str) -> None:
+    table = Table(file="sales.csv", columns={"amount": DatasetColumn(type="number")})
+    ROWS[["amount"]].to_csv(tmp_path / "before.csv", index=False)
+    (ROWS[["amount"]] * factor).to_csv(tmp_path / "after.csv", index=False)
+    (line,) = in_words(compare(table, tmp_path / "before.csv", tmp_path / "after.csv").changes)
+    assert line.endswith(says)
+
+
+def test_a_table_that_repeats_itself_has_not_shifted(tmp_path: Path) -> None:
+    columns = {"shop": DatasetColumn(type="integer"), "n": DatasetColumn(type="number")}
+    table = Table(file="sales.csv", columns=columns)
+    for name, count in (("before.csv", 40_000), ("after.csv", 100_000)):
+        shops = pd.DataFrame({"shop": range(count)}) % 2
+        shops.assign(n=shops["shop"] * (1 if name == "before.csv" else 2)).to_csv(
+            tmp_path / name, index=False
+        )
+    found = compare(table, tmp_path / "before.csv", tmp_path / "after.csv")
+    shop, other = found.changes
+    assert shop.drift is not None
+    assert shop.drift < 0.02
+    assert other.drift == pytest.approx(0.5, abs=0.02)
+    assert not found.same
 
 
 def test_a_shift_a_range_and_missing_values_are_said(

@@ -158,20 +158,28 @@ def test_it_is_closed_when_the_source_is_as_before_and_not_asked_twice(
 
 
 @pytest.mark.long
-def test_an_upload_in_a_browser_is_read_at_once(world: World, table: list[list[str]]) -> None:
+def test_an_upload_in_a_browser_is_read_at_once_and_may_be_the_first_version(
+    world: World, tmp_path: Path
+) -> None:
+    world.commit({**STAGE, "data/sales/tables/.gitignore": None})
     read_from(world, INCOMING, mode="append")
     assert f"nothing lies in {INCOMING}" in read(world).summary
-    excel = days(table, 10).replace(",", ";").replace(".", ",").replace("\n", "\r\n")
-    pull = world.open_pull("upload", {f"{INCOMING}/march.csv": excel}, author="bob")
-    checks = world.begin_pull_request(pull)
-    world.finish(checks)
+    write_sales(tmp_path / "sales.csv")
+    plain = (tmp_path / "sales.csv").read_text()
+    excel = plain.replace(",", ";").replace(".", ",").replace("\n", "\r\n")
+    pull = world.open_pull("upload", {f"{INCOMING}/sales.csv": excel}, author="bob")
+    checks = world.finish(world.begin_pull_request(pull))
     assert checks.ran() == ["plan"], "what is not read yet trains no model"
     world.merge(pull)
     (run,) = world.run_push("data.yml")
     assert run.conclusion == "success", run.log
     asked = world.github.pulls[pull + 1]
-    assert asked["title"] == "New data in sales: +30 rows"
-    assert world.github.git("diff", "--name-only", "main", BRANCH) == RECORD
+    assert asked["title"] == "New data in sales: 1,800 rows"
+    changed = world.github.git("diff", "--name-only", "main", BRANCH).split()
+    assert changed == ["data/sales/tables/.gitignore", RECORD]
+    (checks,) = world.run_dispatched()
+    assert checks.conclusion == "success", checks.log
+    assert checks.ran() == ["plan", NAME]
 
 
 @pytest.mark.long
