@@ -157,6 +157,36 @@ def test_the_report_runs_no_code_of_the_pull_request() -> None:
         assert not {"ref", "repository", "allow-unsafe-pr-checkout"} & set(given), step
 
 
+# Every step that sees a secret, by file and job: none of them runs a model's code.
+APP = "actions/create-github-app-token"
+SECRETS = {
+    ("batch.yml", "score", "Copy the input, where it is elsewhere"),
+    ("batch.yml", "publish", "Deliver and release the files, note them in the ledger"),
+    ("data.yml", "refresh", APP),
+    ("data.yml", "refresh", "Read, clean, check, propose"),
+    ("deploy.yml", "image", "Build the image around what was staged, and push it"),
+    ("deploy.yml", "release", "Register, publish, put in production"),
+    ("new-model.yml", "propose", APP),
+    ("retrain.yml", "propose", APP),
+    ("revert.yml", "revert", APP),
+    ("rollback.yml", "rollback", APP),
+    ("rollback.yml", "rollback", "Pin, move the aliases, ask for the revert"),
+    ("tune.yml", "propose", APP),
+    ("tune.yml", "propose", "Keep the trials, ask for the best"),
+}
+
+
+def test_only_these_steps_see_a_secret() -> None:
+    found = {
+        (name, job, step.get("name") or step["uses"].partition("@")[0])
+        for name in FILES
+        for job, spec in read(name).jobs.items()
+        for step in spec["steps"]
+        if "secrets" in yaml.safe_dump(step)
+    }
+    assert found == SECRETS
+
+
 def test_updates_wait_until_others_have_met_what_is_new() -> None:
     updates = yaml.safe_load((SOURCE / ".github" / "dependabot.yml").read_text())["updates"]
     assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip"}
