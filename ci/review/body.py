@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ci.review.judge import ModelReview
 
 LIMIT = 55_000
+FOLDED = " (press for numbers, charts and what merging will do)"
 STEPS = {
     "check": "The contract is not valid",
     "train": "Training failed",
@@ -61,7 +62,7 @@ def _place(failure: Failure) -> str:
 def body(notices: Sequence[str], parts: Sequence[Part]) -> str:
     """The report below its heading, at most LIMIT characters however many models there are."""
     begin = [notices_block(notices), _opening(parts)]
-    room = LIMIT - sum(map(len, begin)) - 200 * min(len(parts), 100)
+    room = LIMIT - sum(map(len, begin)) - 250 * min(len(parts), 100)
     texts, left_out = fit(parts, room)
     folded = [_folded(each, kept) for each, kept in zip(parts, texts, strict=True) if kept]
     end = f"{left_out} The full report holds all._" if left_out else ""
@@ -77,9 +78,9 @@ def _opening(parts: Sequence[Part]) -> str:
 
 def _folded(part: Part, texts: Sequence[str]) -> str:
     inside = "\n\n".join(texts)
-    opened = "" if part.word == "pass" else " open"
+    opened, hint = ("", FOLDED) if part.word == "pass" else (" open", "")
     return (
-        f"<details{opened}><summary><b>{_html(part.name)}</b>: {part.word}</summary>\n\n"
+        f"<details{opened}><summary><b>{_html(part.name)}</b>: {part.word}{hint}</summary>\n\n"
         f"{inside}\n\n</details>"
     )
 
