@@ -134,13 +134,30 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
 LONGEST_MINUTES = 120
 # Workflows in which the code of a pull request runs.
 UNTRUSTED = ("pull-request.yml", "platform.yml")
+# What runs one after the other. A newer push ends those of a pull request, and nothing else ends.
+NUMBER = "github.event.pull_request.number"
+GROUPS = {
+    "batch.yml": "batch-${{ inputs.model }}",
+    "data.yml": "data-${{ inputs.dataset }}",
+    "deploy.yml": "deploy-${{ inputs.model }}",
+    "drift.yml": "drift-${{ inputs.model }}",
+    "new-model.yml": "new-model-${{ github.event.issue.number }}",
+    "platform.yml": f"platform-${{{{ {NUMBER} }}}}",
+    "pull-request.yml": f"pull-request-${{{{ {NUMBER} || inputs.pull }}}}",
+    "report.yml": "report-${{ github.event.workflow_run.head_sha }}",
+    "retrain.yml": "retrain",
+    "revert.yml": "revert",
+    "rollback.yml": "rollback",
+    "tune.yml": "tune-${{ inputs.model }}",
+    "watchdog.yml": "watchdog",
+}
 
 
 def problems(name: str, text: str) -> list[str]:
     """What is wrong in the workflow file ``name``, a sentence each."""
     workflow = Workflow(name, text)
     return [
-        *_top(workflow.data),
+        *_top(name, workflow.data),
         *_triggers(name, workflow.data["on"]),
         *_jobs(name, workflow),
         *pin_problems(text),
@@ -148,15 +165,16 @@ def problems(name: str, text: str) -> list[str]:
     ]
 
 
-def _top(data: dict[str, Any]) -> Iterator[str]:
+def _top(name: str, data: dict[str, Any]) -> Iterator[str]:
     if data.get("permissions") != {}:
         yield "the workflow does not start from permissions: {}"
     if data.get("defaults") != {"run": {"shell": "bash"}}:
         yield "the default shell is not bash"
     if data.get("env") != OFF:
         yield "the environment does not switch all telemetry off, or holds more"
-    if set(data.get("concurrency") or {}) != {"group", "cancel-in-progress"}:
-        yield "no concurrency group that says whether it cancels"
+    wanted = {"group": GROUPS.get(name), "cancel-in-progress": name in UNTRUSTED}
+    if data.get("concurrency") != wanted:
+        yield f"what waits for what is not {wanted}"
 
 
 def _triggers(name: str, found: dict[str, Any]) -> Iterator[str]:

@@ -12,7 +12,14 @@ import pytest
 import yaml
 
 from tests.support.repositories import SOURCE
-from tests.workflows.hygiene import PERMISSIONS, TRIGGERS, pin_problems, problems, step_problems
+from tests.workflows.hygiene import (
+    GROUPS,
+    PERMISSIONS,
+    TRIGGERS,
+    pin_problems,
+    problems,
+    step_problems,
+)
 from tests.workflows.workflow_files import Workflow
 
 FOLDER = SOURCE / ".github" / "workflows"
@@ -89,7 +96,7 @@ def test_a_workflow_says_what_github_trusts(name: str) -> None:
 
 
 def test_every_workflow_is_in_the_tables_and_there_is_no_other() -> None:
-    assert set(FILES) == set(TRIGGERS) == set(PERMISSIONS)
+    assert set(FILES) == set(TRIGGERS) == set(PERMISSIONS) == set(GROUPS)
 
 
 @pytest.mark.parametrize("path", ACTIONS, ids=str)
@@ -108,6 +115,9 @@ BREAKS = {
     "telemetry": ("drift.yml", '  NML_DISABLE_USAGE_LOGGING: "true"\n', ""),
     "a token for all": ("batch.yml", "env:\n", "env:\n  TOKEN: ${{ github.token }}\n"),
     "runs that race": ("rollback.yml", "  cancel-in-progress: false\n", ""),
+    "a deployment that a push ends": ("deploy.yml", "progress: false", "progress: true"),
+    "deployments at once": ("deploy.yml", "deploy-${{ inputs.model }}", "${{ github.run_id }}"),
+    "a training that no push ends": ("pull-request.yml", "progress: true", "progress: false"),
     "no time-out": ("report.yml", "    timeout-minutes: 60\n", ""),
     "a time-out of hours": ("batch.yml", "timeout-minutes: 60", "timeout-minutes: 360"),
     "another machine": ("pull-request.yml", "ubuntu-24.04", "ubuntu-latest"),
