@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 RETRIES = 5
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
+START_SECONDS = "120"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LOG = "ray.log"
 PLATFORM = Path(__file__).resolve().parents[2]
@@ -199,7 +200,7 @@ def _begin(ray: Any, address: str, folder: Path) -> None:
     modules = [str(PLATFORM / name) for name in ("bentos", "ci")]
     try:
         ray.init(runtime_env={"py_modules": modules, "env_vars": variables}, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray says with a plain one that its start took too long
         raise _no_cluster(address, _first_line(error)) from None
 
 
@@ -226,8 +227,10 @@ def _no_cluster(address: str, why: str) -> MlopsError:
 
 def _stay_here() -> None:
     """Have a Ray of our own listen on 127.0.0.1 only, and ask for a word that nobody else knows."""
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+    # Ray keeps the first that a process has.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", START_SECONDS)
 
 
 def _first_line(error: Exception) -> str:
