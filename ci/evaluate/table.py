@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from ci.contract.model import ModelContract
 
+# All columns as text, empty = missing.
+CSV: dict[str, Any] = {
+    "dtype": str,
+    "keep_default_na": False,
+    "na_values": [""],
+    "encoding": "utf-8-sig",
+}
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 SHOWN_ROWS = 3
 
@@ -27,18 +36,44 @@ def read_table(path: Path, shown: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-            )
-    except (OSError, ValueError) as error:  # pandas and pyarrow derive theirs from these
-        raise bad_table(shown, f"it can't be read ({str(error).splitlines()[0]})") from None
+    with readable(shown):
+        is_parquet = path.suffix == ".parquet"
+        table = pd.read_parquet(path) if is_parquet else pd.read_csv(path, **CSV)
     if table.empty:
         raise bad_table(shown, "it has no rows")
     return table
+
+
+def read_blocks(path: Path, shown: str, rows: int) -> Iterator[pd.DataFrame]:
+    """As `read_table`, so many rows at a time; a table without rows has no blocks.
+
+    Raises:
+        MlopsError: ``bad_table``.
+    """
+    import pandas as pd
+
+    with readable(shown):
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(rows):
+                yield batch.to_pandas()
+        else:
+            yield from pd.read_csv(path, chunksize=rows, **CSV)
+
+
+@contextmanager
+def readable(shown: str) -> Iterator[None]:
+    """What a file does that can't be read, as one sentence.
+
+    Raises:
+        MlopsError: ``bad_table``.
+    """
+    try:
+        yield
+    # pandas and pyarrow derive theirs from these; the others are of an archive that was cut off.
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise bad_table(shown, f"it can't be read ({str(error).splitlines()[0]})") from None
 
 
 def bad_table(shown: str, problem: str) -> MlopsError:

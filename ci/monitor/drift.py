@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from ci.monitor.conclude import Checked, Found, Period, conclude
 from ci.monitor.measures import MOST_CATEGORIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ci.contract.model import ModelContract, Monitoring
@@ -40,8 +44,35 @@ def check_drift(
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``not_monitored``, ``bad_period``,
-            ``not_deployed``, ``too_few_logged`` or ``drift_failed``.
+            ``not_deployed``, ``too_few_logged``, ``drift_failed`` or ``storage_failed``.
     """
+    with _storage_of(name):
+        return _checked(repository, name, live, scored, watch, now or datetime.now(UTC))
+
+
+@contextmanager
+def _storage_of(name: str) -> Iterator[None]:
+    """A file that can't be read or written is no defect, and no finding."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MlopsError(
+            "storage_failed",
+            f"The check of {name} was cut off ({error.filename or 'storage'}: {error.strerror}), "
+            f"so that it says nothing; once the storage is back, type: mlops drift {name}",
+        ) from None
+
+
+def _checked(
+    repository: Repository,
+    name: str,
+    live: bool,
+    scored: Path | None,
+    watch: Watch | None,
+    now: datetime,
+) -> Checked:
     contract = load_model_contract(repository, name)
     policy = load_policy(repository, MonitoringPolicy)
     if contract.monitoring is None:
@@ -62,15 +93,16 @@ def check_drift(
     with step(
         f"{name}: predicting the reference and {'reading the log' if live else 'the period'}"
     ):
-        periods, said = (
+        periods, said, notes = (
             _live(repository, servable, rules, newest)
             if live
             else _periods(repository, servable, rules, scored)
         )
     with step(f"{name}: measuring drift with NannyML"):
         found = measure(servable.contract, rules, policy, periods)
+        found = replace(found, notes=[*notes, *found.notes])
     kind: Kind = "drift-scored" if scored else "drift-live" if live else "drift"
-    period = Period("drift-watch" if watch else kind, said, now or datetime.now(UTC))
+    period = Period("drift-watch" if watch else kind, said, now)
     return conclude(repository, servable, policy, found, period)
 
 
@@ -90,21 +122,21 @@ def _servable(repository: Repository, contract: ModelContract) -> Servable:
 
 def _periods(
     repository: Repository, servable: Servable, rules: Monitoring, scored: Path | None
-) -> tuple[Periods, str]:
-    """The contract's two periods, and which rows the second has."""
+) -> tuple[Periods, str, list[str]]:
+    """The contract's two periods, which rows the second has, and what to know of the first."""
     from ci.monitor.periods import Periods, read_analysis, read_reference
 
     name = servable.contract.name
     folder, log = repository.model_dir(name), _log(repository, name)
-    reference = read_reference(servable, rules, folder, log)
+    reference, notes = read_reference(servable, rules, folder, log)
     analysis = read_analysis(servable, rules, folder, log, scored)
-    return Periods(reference, analysis.table, analysis.forbidden), analysis.said
+    return Periods(reference, analysis.table, analysis.forbidden), analysis.said, notes
 
 
 def _live(
     repository: Repository, servable: Servable, rules: Monitoring, newest: int | None
-) -> tuple[Periods, str]:
-    """The reference and what callers asked since, and which calls those are."""
+) -> tuple[Periods, str, list[str]]:
+    """As `_periods`, with what callers asked since."""
     from ci.monitor.logged import read_logged, with_outcomes
     from ci.monitor.periods import Periods, read_reference
     from ci.targets.launch import records_dir
@@ -112,10 +144,11 @@ def _live(
 
     name = servable.contract.name
     bring_records(repository, name)
-    reference = read_reference(servable, rules, repository.model_dir(name), _log(repository, name))
+    folder, log = repository.model_dir(name), _log(repository, name)
+    reference, notes = read_reference(servable, rules, folder, log)
     logged = read_logged(servable, rules, reference, records_dir(repository, name), newest)
-    logged = with_outcomes(servable, rules, logged, repository.model_dir(name))
-    return Periods(reference, logged.table), logged.said
+    logged = with_outcomes(servable, rules, logged, folder)
+    return Periods(reference, logged.table), logged.said, notes
 
 
 def _log(repository: Repository, name: str) -> Path:
@@ -150,8 +183,14 @@ def _measured(
 ) -> Found:
     from ci.monitor.chance import risk_of_chunk
     from ci.monitor.chunks import Layout
-    from ci.monitor.distances import grouped, multivariate, univariate
-    from ci.monitor.measures import measurable, unmeasured
+    from ci.monitor.distances import (
+        ROWS_A_COLUMN,
+        grouped,
+        multivariate,
+        too_wide,
+        univariate,
+    )
+    from ci.monitor.measures import TOGETHER, Unmeasured, measurable, unmeasured
     from ci.monitor.performance import note, performance
     from ci.monitor.quality import measured, shares
     from ci.monitor.segments import segment_shares
@@ -164,6 +203,9 @@ def _measured(
     few, rare = grouped(contract, periods)
     found = univariate(contract, layout, policy, few, risk)
     left_out = unmeasured(contract, periods, found)
+    if too_wide(contract, few):
+        reason = f"the reference has fewer than {ROWS_A_COLUMN} rows for each column"
+        left_out.append(Unmeasured(TOGETHER, reason))
     found = [measure for measure in found if measure.value is not None]
     found += multivariate(contract, layout, policy, few, risk)
     for share in wanted:

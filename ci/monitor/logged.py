@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bentos.records import PREDICTIONS_FILE
@@ -48,15 +49,15 @@ def read_logged(
         MlopsError: ``too_few_logged``.
     """
     name = servable.contract.name
-    rows, others, sampled = _rows(servable, folder)
-    if not rows[TIME]:
-        also = f" (other versions: {others})" if others else ""
+    found = _rows(servable, folder)
+    if not found.rows[TIME]:
+        also = f" (other versions: {found.others})" if found.others else ""
         raise MlopsError(
             "too_few_logged",
-            f"The prediction log of {name} has no rows of version {servable.version}{also}; "
-            "callers make them, so try again once there are calls.",
+            f"The prediction log of {name} has no rows of version {servable.version}{also}"
+            f"{found.damage}; callers make them, so try again once there are calls.",
         )
-    table = _table(servable.contract, rows)
+    table = _table(servable.contract, found.rows)
     table = table.tail(newest or len(table)).reset_index(drop=True)
     least = max(LEAST_ANALYSIS_ROWS, _usual_rows(rules, reference) // 2)
     kept = _large_chunks(rules, table, least)
@@ -67,7 +68,7 @@ def read_logged(
             f"and in no {_chunk(rules)} the {least} that a comparison with the reference needs; "
             "try again once there are more calls, or widen monitoring.chunk in model.yaml.",
         )
-    return Logged(kept, _said(servable, rules, kept, len(table), least, sampled))
+    return Logged(kept, _said(servable, rules, kept, len(table), least, found))
 
 
 def with_outcomes(servable: Servable, rules: Monitoring, logged: Logged, folder: Path) -> Logged:
@@ -82,30 +83,57 @@ def with_outcomes(servable: Servable, rules: Monitoring, logged: Logged, folder:
     return Logged(table, f"{logged.said.removesuffix('.')}; {joined.said}.")
 
 
-def _rows(servable: Servable, folder: Path) -> tuple[dict[str, list[Any]], int, bool]:
-    """Logged values by column; how many rows other versions have; whether some were not logged."""
+@dataclass
+class _Rows:
+    """Logged values by column, the rows of other versions, and what is not here."""
+
+    rows: dict[str, list[Any]]
+    others: int = 0
+    sampled: bool = False
+    damaged: int = 0
+
+    @property
+    def damage(self) -> str:
+        return f"; damaged lines in it: {self.damaged:,}" if self.damaged else ""
+
+
+def _rows(servable: Servable, folder: Path) -> _Rows:
     contract = servable.contract
-    found: dict[str, list[Any]] = {name: [] for name in (TIME, REQUEST, ROW, *contract.output)}
-    others, sampled = 0, False
+    inputs = [name for name, column in contract.input.items() if not column.pii]
+    found = _Rows({name: [] for name in (TIME, REQUEST, ROW, *inputs, *contract.output)})
     for path in kept_files(folder, PREDICTIONS_FILE):
         with path.open("rb") as file:
-            for entry in filter(None, map(parsed, file)):
-                if is_own(entry):
+            for line in file:
+                entry = parsed(line)
+                if entry is not None and is_own(entry):
                     continue
-                predictions = entry["predictions"]
-                if entry["version"] != servable.version:
-                    others += len(predictions)
-                    continue
-                sampled = sampled or entry["step"] > 1
-                found[TIME] += [entry["time"]] * len(predictions)
-                found[REQUEST] += [entry["request_id"]] * len(predictions)
-                found[ROW] += [number * entry["step"] + 1 for number in range(len(predictions))]
-                for name, values in {
-                    **entry["inputs"],
-                    **_outputs(contract, predictions),
-                }.items():
-                    found.setdefault(name, []).extend(values)
-    return found, others, sampled
+                try:
+                    _take(servable, found, entry or {})
+                except (KeyError, TypeError, ValueError):
+                    found.damaged += 1
+    return found
+
+
+def _take(servable: Servable, found: _Rows, entry: dict[str, Any]) -> None:
+    """Add the rows of a call, all of them or, where something of it is not there, none."""
+    contract, predictions = servable.contract, entry["predictions"]
+    if entry["version"] != servable.version:
+        found.others += len(predictions)
+        return
+    rows, step = range(len(predictions)), int(entry["step"])
+    columns = {
+        TIME: [datetime.fromisoformat(entry["time"])] * len(rows),
+        REQUEST: [entry["request_id"]] * len(rows),
+        ROW: [number * step + 1 for number in rows],
+        **entry["inputs"],
+        **_outputs(contract, predictions),
+    }
+    wanted = {name: columns[name] for name in found.rows}
+    if any(len(values) != len(rows) for values in wanted.values()):
+        raise ValueError("columns of different lengths")
+    for name, values in wanted.items():
+        found.rows[name] += values
+    found.sampled = found.sampled or step > 1
 
 
 def _outputs(contract: ModelContract, predictions: list[Any]) -> dict[str, list[Any]]:
@@ -121,7 +149,7 @@ def _table(contract: ModelContract, rows: dict[str, list[Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {name: as_column(pd.Series(rows[name], dtype=object), contract, name) for name in inputs}
     )
-    frame[TIME] = pd.to_datetime(rows[TIME], format="ISO8601", utc=True).tz_localize(None)
+    frame[TIME] = pd.to_datetime(rows[TIME], utc=True).tz_localize(None)
     frame[REQUEST] = pd.Series(rows[REQUEST], dtype=object)
     frame[ROW] = rows[ROW]
     for name in contract.output:
@@ -144,7 +172,7 @@ def _chunk(rules: Monitoring) -> str:
 
 
 def _said(
-    servable: Servable, rules: Monitoring, kept: pd.DataFrame, rows: int, least: int, sampled: bool
+    servable: Servable, rules: Monitoring, kept: pd.DataFrame, rows: int, least: int, found: _Rows
 ) -> str:
     begin, end = (str(kept[TIME].iloc[at].date()) for at in (0, -1))
     parts = [
@@ -155,7 +183,9 @@ def _said(
         parts.append(
             f"{rows - len(kept):,} rows are left out, in {_chunk(rules)}s with fewer than {least}"
         )
-    if sampled:
+    if found.damaged:
+        parts.append(f"damaged lines of the log that are left out: {found.damaged:,}")
+    if found.sampled:
         parts.append("of large calls some rows only were logged")
     if rules.target and not rules.outcomes:
         parts.append("what really happened is not known of them")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ci.contract.model import ModelContract, Monitoring
     from ci.evaluate.candidate import Servable
+    from ci.monitor.sample import Drawn
 
 LEAST_REFERENCE_ROWS = 100
 LEAST_REFERENCE_CHUNKS = 3
@@ -35,20 +36,25 @@ class Periods:
     forbidden: dict[str, pd.Series[Any]] = field(default_factory=dict)
 
 
-def read_reference(servable: Servable, rules: Monitoring, folder: Path, log: Path) -> pd.DataFrame:
+def read_reference(
+    servable: Servable, rules: Monitoring, folder: Path, log: Path
+) -> tuple[pd.DataFrame, list[str]]:
     """Read the reference of the model in ``folder`` and let the model predict it.
+
+    The second is what a reader has to know of it, if anything.
 
     Raises:
         MlopsError: ``bad_period`` with file and column.
     """
     from ci.evaluate.predict import predict
 
-    table, shown = _read(servable, rules, folder / rules.reference)
+    drawn, shown = _read(servable, rules, folder / rules.reference)
+    table = drawn.table
     answers = predict(servable, table, shown, log)
     reference = _frame(servable, rules, table, rules.reference, answers)
     _require_rows(servable.contract, rules.reference, reference, LEAST_REFERENCE_ROWS)
     _require_thresholds(servable.contract, rules, reference)
-    return reference
+    return reference, [f"{shown}: {drawn.said}."] if drawn.said else []
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def read_analysis(
 
     contract = servable.contract
     path = scored or folder / rules.analysis
-    table, shown = _read(servable, rules, path, str(scored) if scored else None)
+    drawn, shown = _read(servable, rules, path, str(scored) if scored else None)
+    table = drawn.table
     forbidden = forbidden_values(contract, table)
     if scored:
         answers = _scored(contract, table, shown)
@@ -89,7 +96,8 @@ def read_analysis(
     _require_rows(contract, rules.analysis, frame, LEAST_ANALYSIS_ROWS)
     marks = {name: frame.pop(_mark(name)) for name in forbidden}
     begin, end = (str(frame[TIME].iloc[at].date()) for at in (0, -1))
-    said = f"{len(frame):,} rows of {shown}, from {begin} to {end}{outcomes}."
+    rows = drawn.said or f"{len(frame):,} rows"
+    said = f"{rows} of {shown}, from {begin} to {end}{outcomes}."
     return Analysis(frame, marks, said)
 
 
@@ -174,9 +182,9 @@ def _require_thresholds(
 
 def _read(
     servable: Servable, rules: Monitoring, path: Path, shown: str | None = None
-) -> tuple[pd.DataFrame, str]:
+) -> tuple[Drawn, str]:
     """The table in ``path`` with all that the check needs, and how it is called in sentences."""
-    from ci.evaluate.table import read_table
+    from ci.monitor.sample import read_drawn
 
     contract = servable.contract
     if not path.is_file():
@@ -184,12 +192,12 @@ def _read(
         shown = shown or f"models/{contract.name}/{path.parent.name}/{path.name}"
         raise MlopsError("bad_period", f"{shown} is missing; {todo}")
     shown = shown or f"models/{contract.name}/{path.parent.name}/{path.name}"
-    table = read_table(path, shown)
+    drawn = read_drawn(path, shown)
     wanted = [*contract.input, rules.timestamp]
-    absent = [name for name in wanted if name not in table.columns]
+    absent = [name for name in wanted if name not in drawn.table.columns]
     if absent:
         raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
-    return table, shown
+    return drawn, shown
 
 
 def _frame(

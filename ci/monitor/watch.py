@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ci.monitor.conclude import Checked
     from ci.repository import Repository
 
+# What the next look may find mended; each is said.
+PASSING = ("too_few_logged", "storage_failed", "bad_outcomes")
+
 
 @dataclass(frozen=True)
 class Look:
@@ -43,7 +46,7 @@ class Watcher:
         return self._repository.state_dir / "alerts" / f"drift-{self._model}.json"
 
     def look(self, now: datetime) -> Look:
-        """Check the newest calls once; too few of them is no finding, and is said."""
+        """Check the newest calls once; where that says nothing, the reason is said."""
         from ci.monitor.drift import check_drift
 
         try:
@@ -51,7 +54,7 @@ class Watcher:
                 self._repository, self._model, live=True, watch=self._rules, now=now
             )
         except MlopsError as error:
-            if error.code != "too_few_logged":
+            if error.code not in PASSING:
                 raise
             return Look(error.message, raised=False)
         return self._found(checked, now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.console import step
 from ci.repository import Repository
-from tests.benchmarks import batch, frames, pull_request, scaling
+from tests.benchmarks import batch, drift, frames, pull_request, scaling
 from tests.benchmarks.results import table, this_machine, write
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "frames": frames.run,
     "batch": batch.run,
     "scaling": scaling.run,
+    "drift": drift.run,
     "pull-request": pull_request.run,
 }
 

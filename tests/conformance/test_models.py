@@ -22,6 +22,7 @@ from ci.pipeline.dvc import reproduce
 from ci.score import score_with
 from tests.conformance.conftest import REPOSITORY, Trained
 from tests.support.bad_rows import bad_rows
+from tests.support.resampling import WAYS, false_alarms, reference_of
 
 SAME_ROWS = 500
 COMPARED_ROWS = 40
@@ -65,6 +66,27 @@ def test_training_again_elsewhere_gives_the_same_predictions(trained, elsewhere,
 def _predictions(trained: Trained, directory: Any) -> dict[str, list[Any]]:
     table = trained.table(SAME_ROWS)
     return predict(trained.servable(), table, "the holdout", directory / "predict.log")
+
+
+def test_a_reference_drawn_again_is_no_alert(trained, tmp_path, monkeypatch):
+    assert _false_alarms(trained, "by chunks", range(1), tmp_path, monkeypatch) == {}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("way", list(WAYS))
+def test_of_200_references_drawn_again_two_per_cent_at_most_are_alerts(
+    trained, way, tmp_path, monkeypatch
+):
+    found = _false_alarms(trained, way, range(200), tmp_path, monkeypatch)
+    assert len(found) <= 4, found
+
+
+def _false_alarms(trained, way, seeds, tmp_path, monkeypatch):
+    # An estimate is shown and never alerts, and it is most of the time that a check takes.
+    monkeypatch.setattr("ci.monitor.performance._estimated", lambda *_: [])
+    reference = reference_of(trained.servable(), trained.folder, tmp_path / "log")
+    return false_alarms(trained.contract, reference, way, seeds)
 
 
 def test_one_row_many_rows_and_batch_agree(trained, service, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +216,75 @@ def test_what_was_over_only_for_a_while_is_said_without_an_alert(checks: Checks)
     checked = checks.drift(before, now)
     assert checked["alert"] is False
     assert "shelf over the threshold in fewer than 2 of the last 3 chunks" in checked["headline"]
+
+
+def test_an_archive_that_was_cut_off_is_refused(checks: Checks) -> None:
+    checks.drift(reference(), analysis().head(1))
+    folder = checks.repository.model_dir("small") / "evaluation"
+    checks.rules(analysis="evaluation/analysis.csv.gz")
+    whole = gzip.compress(analysis().to_csv(index=False).encode())
+    for size in (len(whole) // 2, 5):
+        (folder / "analysis.csv.gz").write_bytes(whole[:size])
+        error = checks.drift(reference(), analysis())["error"]
+        assert error["code"] == "bad_table"
+        assert "analysis.csv.gz: it can't be read" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "columns", [45, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+def test_many_columns_are_measured_and_the_one_that_drifts_is_named(
+    checks: Checks, columns: int
+) -> None:
+    names = [f"x{number:03}" for number in range(columns)]
+    path = checks.repository.model_dir("small") / "model.yaml"
+    contract = yaml.safe_load(path.read_text())
+    contract["input"] |= {name: {"type": "number"} for name in names}
+    path.write_text(yaml.safe_dump(contract, sort_keys=False))
+
+    def wide(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+        drawn = np.random.default_rng(seed).normal(size=(len(table), len(names)))
+        more = pd.DataFrame(drawn, columns=names, index=table.index)
+        return pd.concat([table, more.assign(x042=more["x042"] + (seed == 2) * 0.8)], axis=1)
+
+    quiet = checks.drift(wide(reference(), 1), wide(analysis(), 3))
+    assert not quiet["alert"], quiet["headline"]
+    assert left_out(quiet) == {TOGETHER: "the reference has fewer than 20 rows for each column"}
+    found = checks.drift(wide(reference(), 1), wide(analysis(), 2))
+    assert alerts(found) == {"x042"}
+    assert len(found["features"]) > columns
+    assert "quieter rows are in the table only" in Path(found["report"]).read_text()
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".parquet"])
+def test_large_tables_are_drawn_from_and_the_report_says_so(
+    checks: Checks, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci.monitor.sample.MOST_ROWS", 600)
+    monkeypatch.setattr("ci.monitor.sample.BLOCK_ROWS", 300)
+    before, now = reference(), period("2026-02-16", 21, rows=200, seed=1)
+    checks.rules(analysis=f"evaluation/large{suffix}")
+    path = checks.repository.model_dir("small") / "evaluation" / f"large{suffix}"
+    path.parent.mkdir()
+    now.to_parquet(path) if suffix == ".parquet" else now.to_csv(path, index=False)
+    found = checks.drift(before, now)
+    rows, of = re.findall(r"^([\d,]+) of ([\d,]+) rows, drawn at random of ", found["period"])[0]
+    assert 450 < int(rows) < 750
+    assert of == "4,200"
+    assert found["period"] in Path(found["report"]).read_text()
+    assert not found["alert"]
+    [note] = found["notes"]
+    assert re.match(r"models/small/evaluation/reference.csv: \d+ of 840 rows, drawn", note)
+
+
+def test_a_new_category_in_40_per_cent_of_the_rows_is_an_alert(checks: Checks) -> None:
+    now = analysis()
+    now.loc[now.sample(frac=0.4, random_state=1).index, "shelf"] = "ceiling"
+    found = checks.drift(reference(), now)
+    unseen = of(found, "shelf", "unseen_values")
+    assert unseen["value"] == pytest.approx(0.4, abs=0.08)
+    assert unseen["alert"]
+    assert of(found, "shelf", "jensen_shannon")["alert"]
 
 
 def test_a_policy_says_which_columns_matter(checks: Checks) -> None:

@@ -17,10 +17,12 @@ from bentos.frames import from_pandas
 from bentos.records import PREDICTIONS_FILE, Records
 from ci.cli.run import run
 from ci.contract.model import ARTIFACT, ModelContract, load_model_contract
+from ci.contract.monitoring import Watch
 from ci.evaluate.candidate import Servable
 from ci.monitor.chunks import TARGET, TIME
 from ci.monitor.logged import REQUEST, ROW, read_logged
 from ci.monitor.measures import TOGETHER
+from ci.monitor.watch import Watcher
 from ci.repository import Repository
 from ci.targets.launch import records_dir
 from tests.support.repositories import new_repository, write_dataset, write_model
@@ -195,13 +197,41 @@ def test_a_week_with_few_calls_is_left_out(live: Live) -> None:
     assert "60 rows are left out, in weeks with fewer than 210" in period
 
 
-def test_a_line_that_was_cut_off_is_left_out_and_large_calls_are_named(live: Live) -> None:
+def test_damaged_lines_are_left_out_and_counted_and_large_calls_are_named(live: Live) -> None:
     live.called(asked(days=14), rows=120)
-    with (live.records / PREDICTIONS_FILE).open("a") as file:
+    path = live.records / PREDICTIONS_FILE
+    whole = json.loads(path.read_text().splitlines()[0])
+    damaged = [
+        {},
+        {**whole, "time": "soon"},
+        {**whole, "predictions": None},
+        {**whole, "inputs": {}},
+        {**whole, "predictions": whole["predictions"][:3]},
+    ]
+    with path.open("a") as file:
+        file.write("".join(json.dumps(each) + "\n" for each in damaged))
         file.write('{"time": "2026')
     period = live.drift("--live")["period"]
     assert period.startswith("240 logged rows of 4 calls")
+    assert "damaged lines of the log that are left out: 6" in period
     assert "of large calls some rows only were logged" in period
+
+
+def test_storage_that_is_gone_in_the_middle_is_said_and_no_finding(live: Live) -> None:
+    live.called(asked())
+    reports = live.repository.state_dir / "reports"
+    reports.write_text("no folder")
+    code, message = live.error()
+    assert code == "storage_failed"
+    assert str(reports) in message
+    assert "type: mlops drift small" in message
+    reports.unlink()
+    (live.records / PREDICTIONS_FILE).unlink()
+    (live.records / PREDICTIONS_FILE).mkdir()
+    assert live.error()[0] == "storage_failed"
+    look = Watcher(live.repository, "small", Watch(rows=100)).look(datetime.now(UTC))
+    assert "was cut off" in look.said
+    assert not look.raised
 
 
 def test_the_log_of_a_model_that_was_never_deployed(
