@@ -62,7 +62,7 @@ def signals(
 
 def _matters(name: str, important: Collection[str]) -> bool:
     """A segment's share is called by the column and the segment."""
-    return not important or name in important or name.partition(" ")[0] in important
+    return not important or name.partition(" ")[0] in important
 
 
 def holds(alerts: Sequence[bool], rule: AlertRule) -> list[bool]:

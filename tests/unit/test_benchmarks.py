@@ -46,7 +46,7 @@ def test_the_json_holds_results_ratios_and_the_machine(tmp_path: Path) -> None:
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
-    assert "frames, batch, scaling, pull-request" in capsys.readouterr().err
+    assert "frames, batch, scaling, drift, pull-request" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("result", "code"), [(QUICK, 0), (SLOW, 1)])
