@@ -71,6 +71,11 @@ def read_logged(
     return Logged(kept, _said(servable, rules, kept, len(table), least, found))
 
 
+def all_logged(servable: Servable, folder: Path) -> pd.DataFrame:
+    """Every logged row of the version: inputs without personal data, outputs, REQUEST and ROW."""
+    return _table(servable.contract, _rows(servable, folder)[0])
+
+
 def with_outcomes(servable: Servable, rules: Monitoring, logged: Logged, folder: Path) -> Logged:
     """``logged`` with what really happened, where the contract says where that arrives."""
     from ci.monitor.outcomes import join

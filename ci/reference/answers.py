@@ -343,6 +343,21 @@ ANSWERS: dict[str, dict[str, str]] = {
         "differences[].where": "the file, the language or the output column",
         "differences[].detail": "how it differs",
     },
+    "label offer": {
+        "model": "the model",
+        "file": "the CSV that was written",
+        "rows": "rows in it, the least sure first",
+        "looked_at": "predictions that there were to choose from",
+        "label": "its column for the right answers",
+    },
+    "label take": {
+        "model": "the model",
+        "dataset": "the dataset that the rows came to",
+        "added": "rows that are new in it",
+        "rows": "rows that it has now",
+        "unlabelled": "rows of the file without a label, which were left out",
+        "first": "whether this made the dataset",
+    },
     "audit make-key": {
         "name": "what `policies/trust.yaml` calls it",
         "public": "the public key, for that file",

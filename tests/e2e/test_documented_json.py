@@ -18,8 +18,8 @@ from tests.support.command import mlops, result
 from tests.support.linear import set_shrinkage
 
 REQUEST = "documented"
-# What only a remote, or a container engine, can answer; other tests hold them to it.
-ELSEWHERE = {"data push", "restore", "images lock", "release", "host"}
+# What only a remote, a container engine or a person can answer; other tests hold them to it.
+ELSEWHERE = {"label offer", "label take", "data push", "restore", "images lock", "release", "host"}
 
 
 def places(value: Any, place: str = "") -> Iterator[str]:
