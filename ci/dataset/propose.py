@@ -66,23 +66,40 @@ def propose_refresh(repository: Repository, github: GitHub, opener: GitHub, name
     Raises:
         MlopsError: as `refresh_dataset`; ``no_data`` where the version before is stored nowhere.
     """
-    rules, _, table = declared(repository, load_dataset(repository, name))
-    branch, record = f"{PREFIX}{name}", f"data/{name}/{table.file}.dvc"
     bring_dataset(repository, github, name, "runs this workflow again")
-    with ExitStack() as stack:
-        waiting = None
-        if rules.mode == "append":
-            waiting = stack.enter_context(_waiting(repository, github, opener, branch, record))
-        done = refresh_dataset(repository, name, waiting)
+    branch = f"{PREFIX}{name}"
+    done, paths = read_anew(repository, github, opener, name)
     if not done.new:
         for each in pulls.open_pulls(github, f"{github.context.owner}:{branch}"):
             pulls.close(opener, each["number"], CLOSING.format(url=github.context.run_url))
         return Asked(done, None)
-    push_data(repository, github, name)
-    paths = [record, f"{record.rpartition('/')[0]}/.gitignore"]
     by_hand = github.context.event_name == "workflow_dispatch"
     text = _text(done, github)
     return Asked(done, propose(repository.root, github, opener, branch, paths, text, again=by_hand))
+
+
+def read_anew(
+    repository: Repository, github: GitHub, opener: GitHub, name: str
+) -> tuple[Refreshed, list[str]]:
+    """Refresh the dataset, which is here, and store what is new; returns the files to commit.
+
+    Rows that wait to be merged in its own pull request are in the version, too.
+
+    Raises:
+        MlopsError: as `refresh_dataset`, or what GitHub says.
+    """
+    rules, _, table = declared(repository, load_dataset(repository, name))
+    record = f"data/{name}/{table.file}.dvc"
+    with ExitStack() as stack:
+        waiting = None
+        if rules.mode == "append":
+            kept = _waiting(repository, github, opener, f"{PREFIX}{name}", record)
+            waiting = stack.enter_context(kept)
+        done = refresh_dataset(repository, name, waiting)
+    if not done.new:
+        return done, []
+    push_data(repository, github, name)
+    return done, [record, f"{record.rpartition('/')[0]}/.gitignore"]
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from ci.assets.bring import bring_dataset, make_dataset
 from ci.assets.objects import objects_in
 from ci.console import say
-from ci.contract.dataset import dataset_dir
+from ci.contract.dataset import dataset_dir, load_dataset
 from ci.contract.model import load_model_contract
+from ci.dataset.propose import read_anew
 from ci.git import git
 from ci.github.propose import Proposed, Text, propose
 from ci.report.markdown import GAP, plain, table
@@ -68,13 +69,13 @@ def request(
     dataset = retraining_of(contract).dataset
     bring_dataset(repository, github, dataset, "runs this workflow again")
     before = _digests(repository, contract)
-    _refresh(repository, contract, dataset)
+    read = _refresh(repository, github, opener, contract)
     moved = move(repository, name)
-    paths = _changed(repository, contract, moved)
+    paths = _changed(repository, contract, [moved.path, *read.paths])
     if not paths:
         return Retrained(name, moved, None)
     versions = {k: (before.get(k), v) for k, v in _digests(repository, contract).items()}
-    text = _text(contract, moved, versions, reasons, mark(now))
+    text = _text(contract, moved, versions, reasons, mark(now), read.words)
     return Retrained(
         name, moved, propose(repository.root, github, opener, f"{PREFIX}{name}", paths, text)
     )
@@ -85,25 +86,44 @@ def _linked(text: str) -> str:
     return re.sub(rf"#{GAP}(\d+)", r"#\1", text)
 
 
-def _refresh(repository: Repository, contract: ModelContract, dataset: str) -> None:
-    """Let the stage of the window's dataset read its source again, and remake what it feeds."""
+@dataclass(frozen=True)
+class _Read:
+    """Files that a declared source changed, and what is new in it, as Markdown."""
+
+    paths: list[str]
+    words: list[str]
+
+
+def _refresh(
+    repository: Repository, github: GitHub, opener: GitHub, contract: ModelContract
+) -> _Read:
+    """Read the source of the window's dataset again, by its stage or as it declares it.
+
+    What its tables feed is made anew.
+    """
+    dataset, read = retraining_of(contract).dataset, _Read([], [])
     if (dataset_dir(repository, dataset) / "dvc.yaml").is_file():
         say(f"data/{dataset}: reading its source again …")
         make_dataset(repository, dataset, "--force")
+    elif load_dataset(repository, dataset).refresh is not None:
+        say(f"data/{dataset}: reading its source again …")
+        done, paths = read_anew(repository, github, opener, dataset)
+        read = _Read(paths, [done.words()] if done.new else [])
     for other in contract.datasets:
         if other != dataset:
             make_dataset(repository, other)
+    return read
 
 
 def _digests(repository: Repository, contract: ModelContract) -> dict[str, str]:
     return {each.path: each.md5 for each in objects_in(repository, contract.datasets)}
 
 
-def _changed(repository: Repository, contract: ModelContract, moved: Moved) -> list[str]:
+def _changed(repository: Repository, contract: ModelContract, own: Sequence[str]) -> list[str]:
     """The files that would be committed, of those that retraining may change."""
     datasets = dict.fromkeys([*contract.datasets, retraining_of(contract).dataset])
     locks = [f"data/{dataset}/dvc.lock" for dataset in datasets]
-    listed = git(repository.root, "status", "--porcelain", "-z", "--", moved.path, *locks)
+    listed = git(repository.root, "status", "--porcelain", "-z", "--", *own, *locks)
     return sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
@@ -113,6 +133,7 @@ def _text(
     versions: dict[str, tuple[str | None, str]],
     reasons: Sequence[str],
     marked: str,
+    news: Sequence[str],
 ) -> Text:
     name, window = contract.name, retraining_of(contract)
     source = f"data/{window.dataset}, {window.table}.{window.column}"
@@ -128,6 +149,7 @@ def _text(
         f"The newest {source} is now **{moved.newest}**. What changes:",
         *([table(["parameter", "before", "now"], rows)] if rows else []),
         *([table(["data", "version before", "now"], data)] if data else []),
+        *news,
         "The model is trained, reported and judged as in any other pull request. If it is not "
         "better than what is live, the report says so and asks nobody for a review.",
     ]

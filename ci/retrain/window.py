@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ci.contract.retraining import Window
     from ci.repository import Repository
 
+PIECE_ROWS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -129,7 +131,7 @@ def _newest(path: Path, column: str) -> int | date | None:
     if path.suffix == ".parquet":
         pieces = [pd.read_parquet(path, columns=[column])]
     else:
-        pieces = pd.read_csv(path, usecols=[column], dtype=str, chunksize=1_000_000)
+        pieces = pd.read_csv(path, usecols=[column], dtype=str, chunksize=PIECE_ROWS)
     best: int | date | None = None
     for piece in pieces:
         values = piece[column].dropna()

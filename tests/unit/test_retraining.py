@@ -70,6 +70,16 @@ def test_it_cools_down_from_the_last_change_and_a_person_is_not_held_back() -> N
     assert Round(POLICY, [past("orders", 8)], NOW).decide("orders", rules(), Signs(drift=(1,))).go
 
 
+def test_of_several_the_newest_is_cooled_down_from() -> None:
+    turn = Round(POLICY, [past("orders", 40), past("orders", 3), past("orders", 20)], NOW)
+    assert not turn.decide("orders", rules(), Signs(drift=(1,))).go
+
+
+def test_another_model_s_retraining_cools_nothing_down() -> None:
+    turn = Round(POLICY, [past("visits", 3)], NOW)
+    assert turn.decide("orders", rules(), Signs(drift=(1,))).go
+
+
 def test_the_budget_is_that_of_all_models_together() -> None:
     turn = Round(POLICY, [past("visits", 8), past("visits", 40)], NOW)
     assert turn.decide("orders", rules(), Signs(drift=(1,))).go
@@ -131,6 +141,14 @@ def test_the_window_follows_the_data(
     assert (repository.root / moved.path).read_text() == wanted
     assert bool(moved.changes) is (params != wanted)
     assert not move(repository, "orders").changes
+
+
+def test_a_table_of_several_pieces_has_one_newest_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci.retrain.window.PIECE_ROWS", 1)
+    repository = windowed(tmp_path, "week,x\n52,1\n57,1\n,1\n55,1\n", {}, PARAMS)
+    assert move(repository, "orders").newest == 57
 
 
 @pytest.mark.parametrize(

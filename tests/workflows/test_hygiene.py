@@ -178,6 +178,7 @@ SECRETS = {
     ("deploy.yml", "release", "Register, publish, put in production"),
     ("new-model.yml", "propose", APP),
     ("retrain.yml", "propose", APP),
+    ("retrain.yml", "propose", "Move its window, ask for it"),
     ("revert.yml", "revert", APP),
     ("rollback.yml", "rollback", APP),
     ("rollback.yml", "rollback", "Pin, move the aliases, ask for the revert"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.linear import write_sales
 from tests.workflows.standin.hub import BOT
 from tests.workflows.world import Run, World
 
@@ -102,6 +104,32 @@ def test_newer_data_becomes_a_pull_request_that_is_judged_like_any_other(world: 
     assert "is open with just this change" in again.summary
     assert len(world.github.pulls) == 1
     assert world.github.dispatches == []
+
+
+@pytest.mark.long
+def test_a_declared_source_is_read_anew_and_its_rows_are_part_of_it(
+    world: World, tmp_path: Path
+) -> None:
+    share, record = tmp_path / "share", "data/sales/tables/sales.csv.dvc"
+    share.mkdir()
+    write_sales(share / "sales.csv")
+    retrained(world)
+    contract = yaml.safe_load(world.file("data/sales/dataset.yaml"))
+    contract["refresh"] = {"source": {"folder": str(share)}}
+    stage = dict.fromkeys(f"data/sales/{name}" for name in ("dvc.yaml", "dvc.lock", "ingest.py"))
+    world.commit({**stage, "data/sales/dataset.yaml": yaml.safe_dump(contract, sort_keys=False)})
+    header, *lines = (share / "sales.csv").read_text().splitlines()
+    later = [line.replace("2026-01-0", "2026-03-1") for line in lines if "2026-01-0" in line]
+    (share / "sales.csv").write_text("\n".join([header, *lines, *later, ""]))
+    ask(world)
+    (pull,) = world.github.pulls.values()
+    assert pull["title"] == f"Retrain {NAME} on data up to 2026-03-19"
+    assert "2,070 rows" in pull["body"]
+    changed = world.github.git("diff", "--name-only", "main", BRANCH).split()
+    assert sorted(changed) == [record, PARAMS]
+    (checks,) = world.run_dispatched()
+    assert checks.conclusion == "success", "the rows are stored where its checks find them"
+    assert "is open with just this change" in ask(world).summary
 
 
 @pytest.mark.long
