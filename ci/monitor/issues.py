@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ci.errors import MlopsError
 from ci.files import read_json
+from ci.github import issues
 from ci.github.kept import close, keep_open, kept_issues
 from ci.report.markdown import plain
 
@@ -148,10 +149,14 @@ def keep_issues(
     for record in records:
         for each in conditions(record):
             title = f"Drift in {record.model}: {each.title}"
-            text = _body(github, record, each, owners[record.model])
-            numbers[each.key] = int(
-                keep_open(github, known, each.key, LABEL, title, text)["number"]
-            )
+            owner = owners[record.model]
+            text = _body(github, record, each, owner)
+            number = int(keep_open(github, known, each.key, LABEL, title, text)["number"])
+            numbers[each.key] = number
+            if each.key in known and known[each.key]["state"] == "closed":
+                # Nobody is notified of a text that was edited, so that it is said once more.
+                back = f"Back again, as {run} found. {owner}, please have another look."
+                issues.comment(github, number, back)
     checked = {record.model for record in records}
     for key, issue in known.items():
         model = key.split("/")[1] if key.startswith("drift/") else ""
