@@ -73,7 +73,7 @@ def read_logged(
 
 def all_logged(servable: Servable, folder: Path) -> pd.DataFrame:
     """Every logged row of the version: inputs without personal data, outputs, REQUEST and ROW."""
-    return _table(servable.contract, _rows(servable, folder)[0])
+    return _table(servable.contract, _rows(servable, folder).rows)
 
 
 def with_outcomes(servable: Servable, rules: Monitoring, logged: Logged, folder: Path) -> Logged:
