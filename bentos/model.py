@@ -145,9 +145,15 @@ def served_model() -> ServedModel:
 
 
 def _own_log() -> Path | None:
-    """The file that this process logs to, for what the model's code prints; None if it is none."""
-    path = Path(os.path.realpath("/proc/self/fd/2"))
-    return path if path.is_file() else None
+    """Where this process logs to, for what the model's code prints: a file, or a container's pipe.
+
+    None where it is neither.
+    """
+    path = Path("/proc/self/fd/2")
+    if path.is_fifo():
+        return path
+    file = Path(os.path.realpath(path))
+    return file if file.is_file() else None
 
 
 def no_worker() -> RequestError:

@@ -56,7 +56,7 @@ class RunnerPool:
             Path(artifact).resolve(),
             workers,
             start_timeout_seconds,
-            None if log is None else Path(log).resolve(),
+            None if log is None else Path(log).absolute(),
             memory_bytes,
         )
         self._calls: Calls | None = None

@@ -14,7 +14,7 @@ from ci.errors import MlopsError
 from ci.observe.recorded import Tail, lines_backwards, newest, of_request, parsed
 from ci.targets.launch import log_path, records_dir
 from ci.targets.local import known_models
-from ci.targets.target import bring_records, printed_elsewhere
+from ci.targets.target import bring_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,9 @@ def last(repository: Repository, name: str, lines: int) -> Logs:
     """
     log, folder = _places(repository, name)
     kept = [path for path in (log, older(log)) if path.is_file()]
-    here = islice(chain.from_iterable(map(lines_backwards, kept)), lines)
-    printed = [*[_text(line) for line in here][::-1], *printed_elsewhere(repository, name, lines)]
+    printed = islice(chain.from_iterable(map(lines_backwards, kept)), lines)
     calls = islice(newest(folder, ACCESS_FILE), lines)
-    return Logs(printed[-lines:] if lines else [], list(calls)[::-1], [])
+    return Logs([_text(line) for line in printed][::-1], list(calls)[::-1], [])
 
 
 def of_id(repository: Repository, name: str, request_id: str) -> Logs:

@@ -1,7 +1,7 @@
-"""Records that a container writes, carried over to where those of all services lie.
+"""What a container records and prints, carried over to where that of all services lies.
 
-It has a folder of its own for them, since its user is another than that of processes, who could not
-write to the same files. How much of each is carried over already stands beside it.
+It has a folder of its own for records, since its user is another than that of processes, who could
+not write to the same files. How much is carried over already stands beside it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
+from bentos.logs import trim
 from bentos.records import ACCESS_FILE, PREDICTIONS_FILE, make_room
 from ci.files import read_json, write_json
 from ci.observe.recorded import kept_files
-from ci.targets.launch import records_dir
+from ci.targets.launch import log_path, records_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,11 +51,25 @@ def carry(repository: Repository, service: Service) -> None:
                 write_json(places, dict(list(known.items())[-KNOWN_FILES:]))
 
 
+def carry_printed(repository: Repository, service: Service, container: Any) -> None:
+    """Bring what ``container`` printed since the last time; its engine keeps a small file of it."""
+    path = _folder(repository, service).with_suffix(".printed.json")
+    with _turn(repository, service.model):
+        before = (read_json(path) or {"bytes": 0})["bytes"]
+        text = container.logs()
+        begin = before if before <= len(text) else 0  # the engine began a new file
+        end = text.rfind(b"\n") + 1
+        if end > begin:
+            _print(log_path(repository, service.model), text[begin:end])
+            write_json(path, {"bytes": end})
+
+
 def forget(repository: Repository, service: Service) -> None:
     """Nothing more will come of a service that is gone."""
     folder = _folder(repository, service)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(".json").unlink(missing_ok=True)
+    for suffix in (".json", ".printed.json"):
+        folder.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _folder(repository: Repository, service: Service) -> Path:
@@ -87,6 +102,15 @@ def _append(path: Path, data: bytes) -> None:
     make_room(path)
     with path.open("ab") as file:
         file.write(data)
+
+
+def _print(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(data)
+        file.flush()
+        with suppress(BlockingIOError):  # a process of the model's cuts it just now
+            trim(file.fileno())
 
 
 @contextmanager

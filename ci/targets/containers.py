@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import MlopsError
 from ci.files import write_json
 from ci.images.engine import answering
-from ci.targets.carried import carry, forget
+from ci.targets.carried import carry, carry_printed, forget
 from ci.targets.engine import BUILD_SECONDS, client_of
 from ci.targets.given import (
     ACCESS,
@@ -31,7 +31,7 @@ from ci.targets.image import bring_image, find_image, require_own
 from ci.targets.launch import drain_seconds, log_path, note_started, release_path
 from ci.targets.ports import free_port
 from ci.targets.processes import STOP_SECONDS
-from ci.targets.readiness import TAIL_LINES, wait_until_ready
+from ci.targets.readiness import end_of, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from ci.targets.services import Service
 
 UP = ("running", "restarting")
-KEPT_LINES = 2000
 
 
 class Containers:
@@ -87,7 +86,7 @@ class Containers:
             service,
             policy.local.start_timeout_seconds,
             self._is_first_start,
-            lambda: f"It printed: {' | '.join(self.printed(service, TAIL_LINES))}",
+            lambda: self._printed(repository, service),
         )
         return service
 
@@ -112,7 +111,7 @@ class Containers:
             with suppress(NotFound):  # somebody removed it meanwhile
                 if container:
                     container.stop(timeout=round(drain_seconds(repository, service) + STOP_SECONDS))
-                    _keep_output(repository, service, container)
+                    carry_printed(repository, service, container)
                     container.remove(force=True)
             with suppress(NotFound):
                 client.volumes.get(service.container).remove()
@@ -122,15 +121,10 @@ class Containers:
     def bring_records(self, repository: Repository, service: Service) -> None:
         """As `Target.bring_records`."""
         carry(repository, service)
-
-    def printed(self, service: Service, lines: int) -> list[str]:
-        """As `Target.printed`."""
         container = self._found(service)
-        if container is None:
-            return []
-        with answering(f"read what {service.container} printed", self._engine):
-            text = container.logs(tail=lines).decode(errors="replace")
-        return [line.rstrip() for line in text.splitlines()]
+        if container:
+            with answering(f"read what {service.container} printed", self._engine):
+                carry_printed(repository, service, container)
 
     def give_keys(self, service: Service, access: Path) -> None:
         """Have a container use ``access`` as the file with the keys of callers.
@@ -167,16 +161,14 @@ class Containers:
             except NotFound:
                 return None
 
+    def _printed(self, repository: Repository, service: Service) -> str:
+        """The end of what it printed, in a sentence."""
+        self.bring_records(repository, service)
+        return end_of(log_path(repository, service.model))
+
     def _is_first_start(self, service: Service) -> bool:
         """Whether it has not ended yet: the engine would start it again and again."""
         container = self._found(service)
         if container is None:
             return False
         return container.status == "running" and not container.attrs.get("RestartCount")
-
-
-def _keep_output(repository: Repository, service: Service, container: Any) -> None:
-    path = log_path(repository, service.model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        file.write(container.logs(tail=KEPT_LINES))

@@ -87,11 +87,6 @@ class Processes:
     def bring_records(self, repository: Repository, service: Service) -> None:
         """As `Target.bring_records`: a process writes them there itself."""
 
-    def printed(self, service: Service, lines: int) -> list[str]:
-        """As `Target.printed`: a process prints to `.mlops/logs`."""
-        del service, lines
-        return []
-
 
 def note_started(repository: Repository, version: Version, port: int, **known: Any) -> Service:
     """The service that ``version`` is about to have, in its model's record as starting.

@@ -42,7 +42,8 @@ def wait_until_ready(
 
 def end_of(log: Path) -> str:
     """The last lines of a log, in a sentence."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    lines = text.splitlines()
     return f"The end of {log}: {' | '.join(line.strip() for line in lines[-TAIL_LINES:])}"
 
 

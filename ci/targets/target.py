@@ -50,10 +50,7 @@ class Target(Protocol):
         """
 
     def bring_records(self, repository: Repository, service: Service) -> None:
-        """Have its access records and predictions, as far as they are new, in `.mlops/records`."""
-
-    def printed(self, service: Service, lines: int) -> list[str]:
-        """The last lines that it printed, where they are not in `.mlops/logs` by themselves."""
+        """Have its records and what it printed, as far as they are new, below `.mlops`."""
 
 
 def chosen(policy: DeploymentPolicy) -> Target:
@@ -76,18 +73,13 @@ def start(repository: Repository, version: Version, policy: DeploymentPolicy) ->
 
 
 def bring_records(repository: Repository, name: str) -> None:
-    """Have in `.mlops/records` what services of ``name`` have written elsewhere by now."""
-    for service in read_record(repository, name).services:
-        home(service).bring_records(repository, service)
+    """Have below `.mlops` what services of ``name`` have recorded and printed elsewhere by now.
 
-
-def printed_elsewhere(repository: Repository, name: str, lines: int) -> list[str]:
-    """The last lines that services of ``name`` printed, and that are in no log here yet."""
-    found: list[str] = []
+    An engine that does not answer is no reason not to show the rest.
+    """
     for service in read_record(repository, name).services:
         with suppress(MlopsError):
-            found += home(service).printed(service, lines)
-    return found
+            home(service).bring_records(repository, service)
 
 
 def home(service: Service) -> Target:
