@@ -9,6 +9,7 @@ from ci.assets.bentos import bring_bento, has_bento
 from ci.assets.folder import releases_folder
 from ci.assets.github import github_of
 from ci.assets.objects import Cache, DataObject, check_out, objects_of
+from ci.clock.history import take_history
 from ci.console import say
 from ci.state.local import fetch, state_folder, take_registry
 from ci.state.records import all_released
@@ -54,6 +55,7 @@ def restore(repository: Repository, models: Sequence[str], *, data: bool) -> Res
         live = [release for release in live if release.model in models]
     github = _Lazily(repository)
     for release in live:
+        take_history(repository, release.model)
         require_signed(repository, release)
         if not has_bento(repository, release):
             bring_bento(repository, releases_folder(repository) or github(), release)

@@ -75,7 +75,7 @@ def drift(
 
 def drift_history(model: Model, json: Json = False) -> None:
     """Show what earlier checks for drift found, run after run."""
-    from ci.monitor.history import history_file, read_history
+    from ci.monitor.runs import history_file, read_history
     from ci.repository import Repository
 
     repository = Repository.find()

@@ -17,15 +17,16 @@ from ci.monitor.alerts import (
     signals,
     worse_chunks,
 )
-from ci.monitor.history import Run, history_file, is_new, newest_metrics, read_history, remember
+from ci.monitor.history import is_new, newest_metrics, remember
+from ci.monitor.runs import Run, history_file, read_history
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.contract.monitoring import MonitoringPolicy
     from ci.evaluate.candidate import Servable
-    from ci.monitor.history import Kind
     from ci.monitor.measures import Measure, Unmeasured
+    from ci.monitor.runs import Kind
     from ci.repository import Repository
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract, Monitoring
     from ci.contract.monitoring import Watch
     from ci.evaluate.candidate import Servable
-    from ci.monitor.history import Kind
     from ci.monitor.periods import Periods
+    from ci.monitor.runs import Kind
     from ci.repository import Repository
 
 

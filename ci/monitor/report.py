@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract
     from ci.monitor.alerts import Signal
     from ci.monitor.conclude import Checked
-    from ci.monitor.history import Run
     from ci.monitor.measures import Measure
+    from ci.monitor.runs import Run
 
 # Below the threshold pale, above it red; the colours stay apart for colour-blind readers.
 SCALE = [[0, "#f2f4f7"], [0.499, "#9fc3e6"], [0.5, "#f4a582"], [1, "#b2182b"]]

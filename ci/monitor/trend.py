@@ -9,7 +9,7 @@ from ci.monitor.chunks import chunk_ends
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.monitor.history import Metric, Run
+    from ci.monitor.runs import Metric, Run
 
 # More lines than these nobody can tell apart.
 MOST_LINES = 8

@@ -10,17 +10,9 @@ from typing import Any
 import pytest
 
 from ci.cli.run import run as mlops
-from ci.monitor.history import (
-    KEPT_RUNS,
-    Kind,
-    Run,
-    history_file,
-    is_new,
-    newest_metrics,
-    read_history,
-    remember,
-)
+from ci.monitor.history import KEPT_RUNS, is_new, newest_metrics, remember
 from ci.monitor.measures import Measure
+from ci.monitor.runs import Kind, Run, history_file, read_history
 from ci.monitor.trend import MOST_LINES, trend
 from ci.repository import Repository
 from tests.support.repositories import new_repository, write_dataset, write_model

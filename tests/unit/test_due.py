@@ -213,10 +213,11 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import ci.cli.steps.merge, ci.github.workflow, ci.release.plan, ci.release.settle
+import ci.assets.github, ci.cli.steps.clock, ci.clock.history, ci.monitor.issues
 """
 
 
-def test_the_jobs_plan_and_settle_do_with_the_small_lock() -> None:
+def test_the_jobs_plan_settle_and_issues_do_with_the_small_lock() -> None:
     done = subprocess.run(
         [sys.executable, "-c", HEAVY], capture_output=True, text=True, check=False
     )

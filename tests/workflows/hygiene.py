@@ -96,7 +96,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
     "drift.yml": {
         "watched": CHECKOUT,
         "check": CHECKOUT,
-        "issues": {"contents": READ, "issues": WRITE},
+        "issues": {"contents": WRITE, "issues": WRITE},
     },
     "new-model.yml": {
         "propose": {

@@ -200,6 +200,11 @@ def count_no_change(world: World) -> None:
     world.commit({"policies/monitoring.yaml": yaml.safe_dump(policy)})
 
 
+def history(world: World) -> list[str]:
+    """The checks of the model that the state branch knows."""
+    return world.file(f"drift/{MODEL}.jsonl", "mlops-state").splitlines()
+
+
 def test_drift_is_one_issue_a_signal_that_closes_when_it_is_green(released: World) -> None:
     teams = yaml.safe_load(released.file("policies/access.yaml"))
     teams["teams"]["marketing"]["members"] = ["carol"]
@@ -221,6 +226,7 @@ def test_drift_is_one_issue_a_signal_that_closes_when_it_is_green(released: Worl
     decoy = released.open_issue("Mine", f"{mark}\nHands off", author="mallory", labels=("drift",))
     second = released.schedule("drift.yml")
     assert second.conclusion == "success", second.log
+    assert len(history(released)) == 2, "a runner starts empty: the branch has what it forgets"
     assert price["state"] == "open"
     assert [each for each in drift_issues(released) if each["author"] == BOT] == found
     assert f"/actions/runs/{second.id}" in price["body"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ci.clock.due import Decision
     from ci.clock.publish import Published
+    from ci.monitor.issues import DriftRecord
+    from ci.monitor.runs import Run
     from ci.repository import Repository
 
 Asked = Annotated[
@@ -168,6 +170,7 @@ def drift(
     from ci.clock.inputs import ensure_tables
     from ci.github.workflow import add_summary, inert
     from ci.monitor.drift import check_drift
+    from ci.monitor.runs import FILE
     from ci.report.markdown import plain
     from ci.repository import Repository
 
@@ -176,23 +179,30 @@ def drift(
         ensure_tables(repository, model, [])
         checked = check_drift(repository, model)
     output.mkdir(parents=True)
-    for path in (checked.report, checked.plot, checked.report.with_name("drift.json")):
+    others = [checked.report.with_name(name) for name in ("drift.json", FILE)]
+    for path in (checked.report, checked.plot, *others):
         shutil.copyfile(path, output / path.name)
     print(checked.headline)
     add_summary(f"{'🔴' if checked.alert else '🟢'} {plain(checked.headline, 1000)}")
 
 
 def publish_drift(folder: Folder) -> None:
-    """Open, bring up to date and close the drift issues of the models that were checked."""
+    """Bring the issues of the models that were checked up to date, and their history."""
     from ci.assets.github import github_of
+    from ci.clock.history import keep_history, read_handed
     from ci.github.workflow import add_summary
     from ci.monitor.issues import keep_issues, read_drift
+    from ci.monitor.runs import FILE
     from ci.repository import Repository
 
     repository = Repository.find()
     names = repository.model_names()
-    read = _Each(_folders(folder), lambda each: read_drift(each / "drift.json", names))
-    records = read.made
+
+    def read_one(folder: Path) -> tuple[DriftRecord, list[Run]]:
+        return read_drift(folder / "drift.json", names), read_handed(folder / FILE)
+
+    read = _Each(_folders(folder), read_one)
+    records = [record for record, _ in read.made]
     github = github_of(repository)
     owners = {record.model: _asked_people(repository, record.model) for record in records}
     numbers = keep_issues(github, records, names, owners)
@@ -200,6 +210,7 @@ def publish_drift(folder: Folder) -> None:
     said = f"Open drift issues: {listed or 'none'}."
     print(said)
     add_summary(said)
+    keep_history(repository, {record.model: runs for record, runs in read.made})
     read.complain()
 
 
