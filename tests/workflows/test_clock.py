@@ -236,8 +236,8 @@ def test_drift_is_one_issue_a_signal_that_closes_when_it_is_green(released: Worl
     assert third.conclusion == "success", third.log
     assert {each["state"] for each in found} == {"closed"}
     said = [each["body"] for each in released.comments(price["number"])]
-    assert len(said) == 1
-    assert "Green again" in said[0]
+    assert [words.split(",")[0].split(":")[0] for words in said] == ["Back again", "Green again"]
+    assert "@carol" in said[0]
     assert released.github.issues[decoy]["state"] == "open"
     assert released.github.issues[decoy]["body"].endswith("Hands off")
     assert released.comments(decoy) == []
