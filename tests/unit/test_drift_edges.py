@@ -231,7 +231,7 @@ def test_an_archive_that_was_cut_off_is_refused(checks: Checks) -> None:
 
 
 @pytest.mark.parametrize(
-    "columns", [45, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+    "columns", [60, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
 )
 def test_many_columns_are_measured_and_the_one_that_drifts_is_named(
     checks: Checks, columns: int
