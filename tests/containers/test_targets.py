@@ -326,7 +326,7 @@ def test_a_key_that_was_revoked_opens_nothing(place: Place) -> None:
 # A container is started, filled and ended by more steps than a process.
 @pytest.mark.parametrize(
     ("shared", "stride"),
-    [("local", 4), ("docker", 19), *(pytest.param(t, 1, marks=pytest.mark.long) for t in TARGETS)],
+    [("local", 7), ("docker", 37), *(pytest.param(t, 1, marks=pytest.mark.long) for t in TARGETS)],
     indirect=["shared"],
 )
 @pytest.mark.timeout(3600)

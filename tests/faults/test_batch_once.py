@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from ci.storage.fetch import fetch
 from tests.support.repositories import contract, new_repository
 from tests.support.scoring import INPUT, PREDICT, rows, write_model
 from tests.support.storage import Postgres, object_storage, postgres
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NAME = "two-thirds"
 COUNT = "SELECT count(*), count(DISTINCT id), count(DISTINCT run_key) FROM scores"
@@ -89,6 +92,7 @@ def start(database: Postgres, tmp_path: Path) -> Callable[[], subprocess.Popen[s
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(tmp_path / "version")],
             cwd=repository.root,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

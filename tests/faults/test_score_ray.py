@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ci.evaluate.candidate import Servable
 from ci.score import score_with
 from tests.support.scoring import calls, rows, start, write_servable
 
@@ -46,9 +47,7 @@ def test_it_scores_as_the_cores_do_on_this_machine_only_and_loses_nothing_with_a
     tmp_path: Path,
 ) -> None:
     servable = write_servable(tmp_path, max_bad_rows=2, id_columns=["id"])
-    code = servable.predict_file.read_text()
-    slow = "import time\n\n\n" + code.replace("    print", "    time.sleep(0.2)\n    print")
-    servable.predict_file.write_text(slow)
+    slow_down(servable, 0.2)
     table = rows(ROWS)
     table.loc[[7, 249_999], "x"] = -1.0
     table.to_csv(tmp_path / "in.csv", index=False)
@@ -67,6 +66,13 @@ def test_it_scores_as_the_cores_do_on_this_machine_only_and_loses_nothing_with_a
     quarantine = (tmp_path / "out.quarantine.csv").read_bytes()
     assert quarantine == (tmp_path / "here.quarantine.csv").read_bytes()
     assert "score_piece failed" in (tmp_path / "state" / "logs" / "ray.log").read_text()
+
+
+def slow_down(servable: Servable, seconds: float) -> None:
+    """Have each piece take so long, that something can happen meanwhile."""
+    code = servable.predict_file.read_text()
+    slow = code.replace("    print", f"    time.sleep({seconds})\n    print")
+    servable.predict_file.write_text(f"import time\n\n\n{slow}")
 
 
 def at_work(
@@ -110,6 +116,7 @@ def test_a_model_that_dies_is_said_in_the_same_sentence(tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, temporary: Path) -> None:
     servable = write_servable(tmp_path)
+    slow_down(servable, 0.1)
     rows(ROWS * 2).to_csv(tmp_path / "in.csv", index=False)
     process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine="ray")
     while not list((tmp_path / "state").glob("score/*/*/[0-9]*.json")):
@@ -118,12 +125,14 @@ def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, tempo
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     process.communicate()
+    assert process.returncode != 0
     gone, alive = psutil.wait_procs(family, timeout=60)
     assert gone
     assert not alive
     assert list(temporary.iterdir()) == []
     asked = calls(tmp_path)
     score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
+    # The first part, of twenty pieces, was done.
     assert calls(tmp_path) <= asked + ROWS * 2 // 10_000 - 20
     score_with(servable, tmp_path / "in.csv", tmp_path / "again.csv", tmp_path / "again")
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()

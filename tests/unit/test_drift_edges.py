@@ -230,9 +230,9 @@ def test_an_archive_that_was_cut_off_is_refused(checks: Checks) -> None:
         assert "analysis.csv.gz: it can't be read" in error["message"]
 
 
-@pytest.mark.parametrize(
-    "columns", [60, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
-)
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("columns", [60, 500])
 def test_many_columns_are_measured_and_the_one_that_drifts_is_named(
     checks: Checks, columns: int
 ) -> None:

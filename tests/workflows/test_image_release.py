@@ -20,6 +20,7 @@ BASES = "bases:\n" + "".join(
 )
 
 
+@pytest.mark.long
 def test_a_release_names_its_image_by_digest_and_a_refusal_leaves_the_old_version(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
