@@ -146,6 +146,20 @@ def dvc_tracked(repository: Repository, folder: Path, csv_path: Path) -> None:
     write_whole(csv_path.parent / ".gitignore", f"/{csv_path.name}\n")
 
 
+def put_version(made: Path, target: Path) -> None:
+    """Put the table ``made``, which DVC tracks, with its record in the place of ``target``.
+
+    The record comes last: until then, a run that is killed has changed no version.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ignored = target.with_name(".gitignore")
+    lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
+    if f"/{target.name}" not in lines:
+        write_whole(ignored, "".join(f"{line}\n" for line in [*lines, f"/{target.name}"]))
+    for name in (target.name, f"{target.name}.dvc"):
+        made.with_name(name).replace(target.with_name(name))
+
+
 def _dvc(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],

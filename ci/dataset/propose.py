@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 PREFIX = "data/"
+ENDINGS = {
+    "opened": "A {link} asks for this version.",
+    "updated": "Its {link} has this version now.",
+    "unchanged": "Its {link} is open with just this version.",
+    "refused": "Its {link} with just this version was closed, so that none is opened until the "
+    "source has other rows, or somebody runs this workflow by hand.",
+}
 CLOSING = (
     "The source holds what is on the main branch again, as [this run]({url}) saw, so that there is "
     "nothing to merge."
@@ -44,17 +51,7 @@ class Asked:
         """What came of it, in Markdown."""
         if self.pull is None:
             return self.done.words()
-        link = f"[pull request]({self.pull.url})"
-        ending = {
-            "opened": f"A {link} asks for this version.",
-            "updated": f"Its {link} has this version now.",
-            "unchanged": f"Its {link} is open with just this version.",
-            "refused": f"Its {link} with just this version was closed, so that none is opened "
-            "until the source has other rows, or somebody runs this workflow by hand.",
-            "pushed": f"Open the {link}: this repository does not let Actions open one (Settings, "
-            "Actions, General).",
-        }[self.pull.done]
-        return f"{self.done.words()}\n\n{ending}"
+        return f"{self.done.words()}\n\n{self.pull.said(ENDINGS)}"
 
 
 def propose_refresh(repository: Repository, github: GitHub, opener: GitHub, name: str) -> Asked:

@@ -9,14 +9,13 @@ from ci.assets.objects import file_md5
 from ci.clock.inputs import ensure_dataset
 from ci.console import step
 from ci.contract.dataset import dataset_dir, load_dataset
-from ci.dataset.add import dvc_tracked, incoming
+from ci.dataset.add import dvc_tracked, incoming, put_version
 from ci.dataset.changes import Change, compare, in_words
 from ci.dataset.cleaning import Cleaner
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import write_csv
 from ci.errors import MlopsError
-from ci.files import write_whole
 from ci.fingerprint import recorded_digest
 from ci.report.markdown import plain
 from ci.storage.fetch import as_said_of, fetch, shown
@@ -103,7 +102,7 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
         new = not (found.same and known)
         if new:
             dvc_tracked(repository, folder, made)
-            _put(made, target)
+            put_version(made, target)
     return Refreshed(
         name,
         called,
@@ -114,17 +113,6 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
         cleaner.counts,
         found.changes,
     )
-
-
-def _put(made: Path, target: Path) -> None:
-    """The record comes last: until then, a run that is killed has changed no version."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ignored = target.with_name(".gitignore")
-    lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
-    if f"/{target.name}" not in lines:
-        write_whole(ignored, "".join(f"{line}\n" for line in [*lines, f"/{target.name}"]))
-    for name in (target.name, f"{target.name}.dvc"):
-        made.with_name(name).replace(target.with_name(name))
 
 
 def declared(repository: Repository, dataset: Dataset) -> tuple[Refresh, str, Table]:

@@ -23,12 +23,15 @@ from ci.github.comment import cml_environment
 from ci.github.git import AUTHOR, EMAIL, IDENTITY, authorization
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ci.github.client import GitHub
     from ci.github.pulls import Pull
 
 NOT_PERMITTED = "not permitted to create"
+NOT_OPENED = (
+    "Open the {link}: this repository does not let Actions open one (Settings, Actions, General)."
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Proposed:
     number: int | None
     url: str
     done: str
+
+    def said(self, endings: Mapping[str, str]) -> str:
+        """What became of it, in Markdown: ``endings`` has a sentence for each, with ``{link}``."""
+        link = f"[pull request]({self.url})"
+        return {**endings, "pushed": NOT_OPENED}[self.done].format(link=link)
 
 
 def propose(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ci.codeowners import keep_codeowners
 from ci.contract.dataset import load_dataset
 from ci.contract.model import load_model_contract
-from ci.dataset.add import dvc_tracked, incoming
+from ci.dataset.add import dvc_tracked, incoming, put_version
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import contract_yaml
@@ -170,8 +170,7 @@ def _next_version(repository: Repository, shape: Shape, lines: list[list[str]]) 
             target.parent.mkdir(exist_ok=True)
             folder.rename(target)
         else:
-            for name in (made.name, f"{made.name}.dvc"):
-                made.with_name(name).replace(current.with_name(name))
+            put_version(made, current)
     keep_codeowners(repository)
 
 

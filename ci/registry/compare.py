@@ -36,10 +36,11 @@ def disagreements(repository: Repository) -> list[tuple[str, str]]:
     except MlopsError as error:
         return [("", error.message)]
     known, there = standings(log.events()), registered(repository)
+    fetched = came_with_the_state(repository)
     found = [
         (name, problem)
         for name in sorted(known.keys() | there.keys())
-        for problem in _model(known.get(name), there.get(name), came_with_the_state(repository))
+        for problem in _model(known.get(name), there.get(name), fetched)
     ]
     heads = _heads(repository)
     found += [(name, text) for name in there if (text := _head(there[name], heads))]

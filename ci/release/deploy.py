@@ -114,8 +114,8 @@ def _live_candidate(
     from ci.pipeline.candidate import current_candidate
 
     candidate = current_candidate(repository, contract)
-    service = local.recorded(repository, contract.name)
-    if service is None or not local.is_in_place(repository, service, policy):
+    service = local.in_place(repository, contract.name, policy)
+    if service is None:
         return None
     if service.fingerprint != candidate.fingerprint:
         return None

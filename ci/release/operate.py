@@ -263,7 +263,7 @@ def _start(repository: Repository, name: str) -> Started | None:
         if version is None:
             raise not_deployed(name)
         contract = servable(repository, version).contract
-        before = _running(repository, name, policy)
+        before = local.in_place(repository, name, policy)
         with step(f"{name}: version {version.version}"):
             service = local.resume(repository, version, contract.example_row(), policy)
         local.told(repository, name)
@@ -271,11 +271,6 @@ def _start(repository: Repository, name: str) -> Started | None:
             return None
         tell_or_say(repository, _event("started", name, service.version, "mlops start"))
         return Started(name, version.version, front.address(repository, name, policy.local))
-
-
-def _running(repository: Repository, name: str, policy: DeploymentPolicy) -> Service | None:
-    service = local.recorded(repository, name)
-    return service if service and local.is_in_place(repository, service, policy) else None
 
 
 def stop(repository: Repository, name: str | None, reason: str = NO_REASON) -> list[str]:

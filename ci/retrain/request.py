@@ -42,14 +42,13 @@ class Retrained:
                 f"Nothing would change: the data goes to {self.moved.newest}, as it did when "
                 f"{self.model} was trained, so that no pull request is opened."
             )
-        link = f"[pull request]({self.pull.url})"
-        return {
-            "opened": f"A {link} trains {self.model} on data up to {self.moved.newest}.",
-            "updated": f"Its {link} has data up to {self.moved.newest} now.",
-            "unchanged": f"Its {link} is open with just this change.",
-            "pushed": f"Open the {link}: this repository does not let Actions open one (Settings, "
-            "Actions, General).",
-        }[self.pull.done]
+        return self.pull.said(
+            {
+                "opened": f"A {{link}} trains {self.model} on data up to {self.moved.newest}.",
+                "updated": f"Its {{link}} has data up to {self.moved.newest} now.",
+                "unchanged": "Its {link} is open with just this change.",
+            }
+        )
 
 
 def request(

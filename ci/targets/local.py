@@ -85,6 +85,12 @@ def is_in_place(repository: Repository, service: Service, policy: DeploymentPoli
     return running and chosen(policy).has(service)
 
 
+def in_place(repository: Repository, name: str, policy: DeploymentPolicy) -> Service | None:
+    """The service of ``name`` that `is_in_place`, or None."""
+    service = recorded(repository, name)
+    return service if service and is_in_place(repository, service, policy) else None
+
+
 def switch(
     repository: Repository, version: Version, example: dict[str, Any], policy: DeploymentPolicy
 ) -> Service:

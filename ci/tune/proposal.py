@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract
     from ci.contract.tuning import Dimension
     from ci.github.client import GitHub
-    from ci.github.propose import Proposed
     from ci.repository import Repository
 
 FOUND, PLOT = "tune.json", "tune.png"
@@ -37,6 +36,11 @@ SEARCH = re.compile(r"\d{8}-\d{6}")
 MOST_TRIALS = 10_000
 # The job ends after 120 minutes with all that it found: the last trial has to come to its end.
 MOST_MINUTES = 100.0
+ENDINGS = {
+    "opened": "A {link} proposes them.",
+    "updated": "The open {link} proposes them now.",
+    "unchanged": "The open {link} proposes just them.",
+}
 
 
 def budget_of(contract: ModelContract, trials: str, minutes: str) -> tuple[int, float]:
@@ -78,18 +82,7 @@ def publish(repository: Repository, github: GitHub, opener: GitHub, name: str, f
     body = "\n\n".join([words[0], *_details(github, found), *words[1 + len(found.changes()) :]])
     text = Text(title, body, f"{title}\n\nFound by a search of {len(found.trials)} trials.")
     done = propose(repository.root, github, opener, f"{PREFIX}{name}", [path], text)
-    return "\n\n".join([*words, _said(done)])
-
-
-def _said(done: Proposed) -> str:
-    link = f"[pull request]({done.url})"
-    return {
-        "opened": f"A {link} proposes them.",
-        "updated": f"The open {link} proposes them now.",
-        "unchanged": f"The open {link} proposes just them.",
-        "pushed": f"Open the {link}: this repository does not let Actions open one (Settings, "
-        "Actions, General).",
-    }[done.done]
+    return "\n\n".join([*words, done.said(ENDINGS)])
 
 
 def _keep(repository: Repository, github: GitHub, found: Search) -> None:

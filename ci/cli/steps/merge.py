@@ -9,6 +9,7 @@ import typer
 
 from ci.cli import restore
 from ci.cli.options import Model
+from ci.cli.steps.tokens import opener_of
 
 if TYPE_CHECKING:
     from ci.github.client import GitHub
@@ -152,6 +153,7 @@ def settle(plan: Everything = "") -> None:
 def rollback(model: Model) -> None:
     """Put a model's previous version back in production, pin it, and ask for a revert."""
     from ci.github.workflow import add_summary
+    from ci.registry.change import NO_REASON
     from ci.release.go_back import go_back, number_of, said
     from ci.release.plan import branch_of
     from ci.release.revert import open_revert
@@ -159,12 +161,12 @@ def rollback(model: Model) -> None:
 
     context, github = _github()
     given = context.event.get("inputs") or {}
-    version, reason = str(given.get("version") or ""), str(given.get("reason") or "no reason given")
+    version, reason = str(given.get("version") or ""), str(given.get("reason") or NO_REASON)
     repository = Repository.find()
     done = go_back(repository, github, model, number_of(version), reason, context.actor)
     add_summary(said(done))
     by = f"@{context.actor}"
-    asked = open_revert(repository, github, _opener(github), done, branch_of(context), by)
+    asked = open_revert(repository, github, opener_of(github), done, branch_of(context), by)
     add_summary(asked.said())
 
 
@@ -176,20 +178,9 @@ def reverts() -> None:
     from ci.repository import Repository
 
     context, github = _github()
-    made = open_reverts(Repository.find(), github, _opener(github), branch_of(context))
+    made = open_reverts(Repository.find(), github, opener_of(github), branch_of(context))
     lines = [f"- {done.now.model}: {asked.said()}" for done, asked in made]
     add_summary("\n".join(lines) or "No rollback waits for its revert.")
-
-
-def _opener(github: GitHub) -> GitHub:
-    """The GitHub App, where there is one: what it opens is checked by itself."""
-    import os
-    from dataclasses import replace
-
-    from ci.github.client import GitHub
-
-    app = os.environ.get("APP_TOKEN")
-    return GitHub(replace(github.context, token=app)) if app else github
 
 
 def _github() -> tuple[Context, GitHub]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import typer
 
+from ci.cli.steps.tokens import tokens
+
 if TYPE_CHECKING:
     from ci.github.client import GitHub
     from ci.scaffold.propose import Proposal
-
-# The token of the GitHub App, where there is one: what it opens starts the checks by itself.
-APP_TOKEN = "APP_TOKEN"  # noqa: S105 (a name)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,28 +20,21 @@ def register(app: typer.Typer) -> None:
 
 def new_model() -> None:
     """Make the model that an issue asks for and open its pull request, or answer what is wrong."""
-    from dataclasses import replace
-
     from ci.errors import MlopsError
     from ci.github import issues
     from ci.github.checks import start_checks
-    from ci.github.client import GitHub
-    from ci.github.context import Context
     from ci.github.workflow import add_summary, inert
     from ci.report.markdown import plain
     from ci.repository import Repository
     from ci.scaffold.propose import ANSWERS, propose
 
-    context = Context.from_environment()
-    github, issue = GitHub(context), context.event["issue"]
-    app = os.environ.pop(APP_TOKEN, "")
-    os.environ.pop("GITHUB_TOKEN", None)  # stages of datasets run below, and need no token
-    opener = GitHub(replace(context, token=app)) if app else github
+    github, opener = tokens()  # stages of datasets run below, and need none
+    context, issue = github.context, github.context.event["issue"]
     try:
         _require_writer(github)
         with inert():
             made = propose(Repository.find(), opener, issue["number"], issue["body"])
-        if made.new and made.pull and not app:
+        if made.new and made.pull and opener is github:
             start_checks(github, made.pull)
         said = _said(github, made)
         new = made.new
