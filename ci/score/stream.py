@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import closing
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ci.score.job import PART_ROWS, PIECE_ROWS
 from ci.score.writing import PartWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -52,8 +53,12 @@ def score_parts(
     before = sum(part.rows for part in done.values() if part)
     total = sum(plan.rows_of(index) for index in done)
     job = Job(servable, plan, file.numbers, total - before, log)
-    with progress("rows", total, before) as advance, engine(job) as queue:
-        finished = _in_order(queue, _pieces(file, missing))
+    with (
+        progress("rows", total, before) as advance,
+        engine(job) as queue,
+        # Closed before the engine is: Ray begins anew when it is asked to cancel after its end.
+        closing(_in_order(queue, _pieces(file, missing))) as finished,
+    ):
         for index, group in groupby(finished, key=lambda piece: piece[0]):
             with PartWriter(folder, plan, index) as writer:
                 for piece in _counted(plan, group, bad, advance):
@@ -75,7 +80,7 @@ def _pieces(file: TableFile, wanted: set[int]) -> Iterator[tuple[int, int, pa.Ta
 
 def _in_order(
     queue: Queue, pieces: Iterator[tuple[int, int, pa.Table]]
-) -> Iterator[tuple[int, Done]]:
+) -> Generator[tuple[int, Done]]:
     """Scored pieces in the order of the file; no more of them are in memory than the queue says."""
     waiting: deque[tuple[int, Pending]] = deque()
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,9 @@ import pytest
 from ci.dataset.tabular import open_table
 from ci.errors import MlopsError
 from ci.score import score_with
-from ci.score.engine import engine_named
+from ci.score.engine import Job, Pending, Queue, engine_named, on_this_machine
 from ci.score.job import make_plan
+from ci.score.piece import Done
 from ci.score.ray_engine import Cluster
 from ci.score.ray_node import Errand, score_piece, versions
 from tests.support.scoring import rows, write_servable
@@ -61,6 +65,53 @@ def test_where_no_cluster_answers_is_said_at_once(
     assert caught.value.code == "no_cluster"
     assert address in caught.value.message
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_what_nobody_wants_any_more_is_cancelled_before_the_engine_ends(tmp_path: Path) -> None:
+    """Ray would begin anew when it is asked to cancel after its end."""
+    heard: list[str] = []
+
+    @contextmanager
+    def engine(job: Job) -> Iterator[Queue]:
+        try:
+            with on_this_machine(job) as queue:
+                yield Queue(
+                    lambda table, first: Told(queue.submit(table, first), heard), queue.most
+                )
+        finally:
+            heard.append("ended")
+
+    table = rows(200_000)
+    table.loc[7, "x"] = -1.0
+    table.to_csv(tmp_path / "in.csv", index=False)
+    with pytest.raises(MlopsError) as caught:
+        score_with(
+            write_servable(tmp_path),
+            tmp_path / "in.csv",
+            tmp_path / "out.csv",
+            tmp_path / "state",
+            engine=engine,
+        )
+    assert caught.value.code == "bad_rows"
+    assert heard[-1] == "ended"
+    assert "cancelled" in heard
+
+
+@dataclass(frozen=True)
+class Told:
+    """A piece that notes in ``heard`` that it is cancelled."""
+
+    pending: Pending
+    heard: list[str]
+
+    def result(self) -> Done:
+        """Its own."""
+        return self.pending.result()
+
+    def cancel(self) -> None:
+        """Note it."""
+        self.heard.append("cancelled")
+        self.pending.cancel()
 
 
 class Nodes:
