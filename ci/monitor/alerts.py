@@ -135,6 +135,15 @@ def is_alert(found: Sequence[Signal], worse: Sequence[Measure], rule: AlertRule)
     return bool(worse) or len(drifted) >= rule.features
 
 
+def enough_at(found: Sequence[Signal], rule: AlertRule) -> set[str]:
+    """Chunks at whose end enough columns raised an alert."""
+    names: dict[str, set[str]] = {}
+    for signal in found:
+        for chunk in signal.alarms:
+            names.setdefault(chunk, set()).add(signal.name)
+    return {chunk for chunk, drifted in names.items() if len(drifted) >= rule.features}
+
+
 def causes(features: Sequence[Signal], worse: Sequence[Measure]) -> list[str]:
     """What an alert is about: columns, and the metric that is worse."""
     return sorted({each.name for each in features if each.alert} | {each.name for each in worse})
@@ -154,7 +163,7 @@ def headline(
     if worse:
         parts.append(f"its {_worse_than_usual(worse)}")
     if len(names) >= rule.features:
-        when = _between({c for signal in found if signal.alert for c in signal.chunks_over})
+        when = between({c for signal in found if signal.alert for c in signal.chunks_over})
         columns = len(set(names) - {TOGETHER})
         parts.append(f"{', '.join(names)} drifted ({columns} of {watched} columns), {when}")
     if parts:
@@ -175,7 +184,7 @@ def earlier(found: Sequence[Signal], realised: Sequence[Measure], rule: AlertRul
     over = [signal for signal in found if signal.alarms and not signal.alert]
     names = ", ".join(dict.fromkeys(signal.name for signal in over))
     if over:
-        when = _between({chunk for signal in over for chunk in signal.chunks_over})
+        when = between({chunk for signal in over for chunk in signal.chunks_over})
         parts.append(f"{names} drifted, {when}")
     return f"Earlier in this period: {'; '.join(parts)}." if parts else None
 
@@ -187,9 +196,11 @@ def _worse_than_usual(worse: Sequence[Measure]) -> str:
     return f"{label} was up to {change:.0%} worse than usual (chunks from {weeks})"
 
 
-def _between(chunks: Collection[str]) -> str:
+def between(chunks: Collection[str]) -> str:
+    """From when to when the ``chunks`` go, in words."""
     first, last = min(chunks, key=chunk_order), max(chunks, key=chunk_order)
-    return f"between {chunk_ends(first)[0]} and {chunk_ends(last)[1]}"
+    begin, end = chunk_ends(first)[0], chunk_ends(last)[1]
+    return f"on {begin}" if begin == end else f"between {begin} and {end}"
 
 
 def _briefly(found: Sequence[Signal], rule: AlertRule) -> str:

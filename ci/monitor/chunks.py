@@ -40,6 +40,12 @@ class Layout:
         return {str(chunk): int(rows) for chunk, rows in self.analysis.value_counts().items()}
 
     @cached_property
+    def ends(self) -> dict[str, str]:
+        """The time (ISO) at which each chunk of the analysis ends."""
+        last = self._periods.analysis[TIME].groupby(self.analysis).max()
+        return {str(chunk): end_of(self.rules, time) for chunk, time in last.items()}
+
+    @cached_property
     def whole(self) -> set[str]:
         """Chunks of the reference that are not far smaller than the others.
 
@@ -65,6 +71,13 @@ def chunk_of(rules: Monitoring, table: pd.DataFrame) -> pd.Series[Any]:
         names = [str(period) for period in found]
     chunks = pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(names))
     return pd.Series(chunks, index=table.index)
+
+
+def end_of(rules: Monitoring, last: pd.Timestamp) -> str:
+    """When a chunk ends whose last row is of the time ``last``; as NannyML has it."""
+    if isinstance(rules.chunk, int):
+        return last.isoformat()
+    return last.to_period(PERIODS[rules.chunk]).end_time.isoformat()
 
 
 def chunk_ends(chunk: str) -> tuple[str, str]:

@@ -17,10 +17,12 @@ from ci.monitor.alerts import (
     signals,
     worse_chunks,
 )
-from ci.monitor.history import is_new, newest_metrics, remember
-from ci.monitor.runs import Run, history_file, read_history
+from ci.monitor.history import history_of, is_new, newest_metrics
+from ci.monitor.passed import Passed, passed_columns, passed_performance, with_passed
+from ci.monitor.runs import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ci.contract.monitoring import MonitoringPolicy
@@ -35,9 +37,9 @@ class Checked:
     """What a check found; ``report`` (HTML) and ``plot`` (PNG) exist.
 
     ``period`` says in a sentence which rows were checked. ``worse`` are the chunks whose realised
-    metric is an alert; ``earlier`` says what was an alert before the newest chunks. ``raised`` is
-    false where the same columns raised an alert shortly before. ``notes`` say how it was measured,
-    where that is not as always.
+    metric is an alert; ``earlier`` says what was an alert before the newest chunks, and ``passed``
+    what of it the check before could not see. ``raised`` is false where the same columns raised an
+    alert shortly before. ``notes`` say how it was measured, where that is not as always.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Checked:
     raised: bool
     headline: str
     earlier: str | None
+    passed: list[Passed]
     features: list[Signal]
     unmeasured: list[Unmeasured]
     performance: dict[str, list[Measure]]
@@ -87,22 +90,48 @@ def conclude(
     """Apply the policy, remember the run, and write the report, its picture and its JSON."""
     from ci.monitor.report import write_report
 
+    name = servable.contract.name
+    with history_of(repository, name) as history:
+        folder = repository.state_dir / "reports" / name
+        checked = _judged(servable, policy, found, period, history.of(period.kind), folder)
+        runs = history.remember(_run(checked, found, period))
+    with step(f"{name}: drawing"):
+        write_report(checked, found.measures, servable.contract, runs)
+    write_json(folder / f"{period.kind}.json", as_dict(checked))
+    return checked
+
+
+def _judged(
+    servable: Servable,
+    policy: MonitoringPolicy,
+    found: Found,
+    period: Period,
+    runs: Sequence[Run],
+    folder: Path,
+) -> Checked:
+    """What the policy makes of ``found``, after the checks ``runs`` of the same kind."""
     name, rule = servable.contract.name, policy.alert
     features = signals(found.measures, rule, policy.important.get(name, ()))
     realised = found.performance["realised"]
     worse = worse_chunks(realised, rule)
     alert = is_alert(features, worse, rule)
-    folder = repository.state_dir / "reports" / name
-    checked = Checked(
+    last = runs[-1] if runs else None
+    passed = [
+        *([] if worse else passed_performance(realised, rule, last)),
+        *passed_columns(features, found.measures, rule, last, alert),
+    ]
+    unmeasured = [column for each in found.unmeasured for column in each.columns]
+    said = headline(name, features, worse, rule, unmeasured)
+    since = period.now - timedelta(hours=rule.cooldown_hours)
+    return Checked(
         model=name,
         version=servable.version,
         period=period.said,
         alert=alert,
-        raised=alert and _is_new(repository, name, policy, period, causes(features, worse)),
-        headline=headline(
-            name, features, worse, rule, [c for u in found.unmeasured for c in u.columns]
-        ),
+        raised=alert and is_new(runs, causes(features, worse), since),
+        headline=with_passed(said, name, passed, alert),
         earlier=earlier(features, realised, rule),
+        passed=passed,
         features=features,
         unmeasured=found.unmeasured,
         performance=found.performance,
@@ -112,19 +141,6 @@ def conclude(
         report=folder / f"{period.kind}.html",
         plot=folder / f"{period.kind}.png",
     )
-    run = _run(checked, found, period)
-    runs = remember(repository, name, run)
-    with step(f"{name}: drawing"):
-        write_report(checked, found.measures, servable.contract, runs)
-    write_json(folder / f"{period.kind}.json", as_dict(checked))
-    return checked
-
-
-def _is_new(
-    repository: Repository, name: str, policy: MonitoringPolicy, period: Period, columns: list[str]
-) -> bool:
-    since = period.now - timedelta(hours=policy.alert.cooldown_hours)
-    return is_new(read_history(history_file(repository, name)), period.kind, columns, since)
 
 
 def _run(checked: Checked, found: Found, period: Period) -> Run:
@@ -137,6 +153,7 @@ def _run(checked: Checked, found: Found, period: Period) -> Run:
         alert=checked.alert,
         raised=checked.raised,
         columns=causes(checked.features, checked.worse) if checked.alert else [],
+        passed=sorted({each.name for each in checked.passed}),
         headline=checked.headline,
         metrics=newest_metrics(measures),
     )

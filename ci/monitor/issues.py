@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ci.errors import MlopsError
 from ci.files import read_json
 from ci.github import issues
 from ci.github.kept import close, keep_open, kept_issues
+from ci.monitor.measures import REALISED
 from ci.report.markdown import plain
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.github.client import GitHub
+    from ci.github.issues import Issue
 
 LABEL = "drift"
-PERFORMANCE = "realised"
 HOW_TO = "docs/how-to/read-a-drift-report.md"
 
 
@@ -52,6 +53,17 @@ class MeasureRecord(_Part):
     usual: float | None
 
 
+class PassedRecord(_Part):
+    """What is over; the fields are those of ``ci.monitor.passed.Passed``."""
+
+    name: str
+    method: str
+    value: float | None
+    threshold: float | None
+    chunk: str
+    chunks_over: Annotated[list[str], Field(min_length=1)]
+
+
 class DriftRecord(_Part):
     """`drift.json` as the job that checks hands it over: model code ran there."""
 
@@ -61,6 +73,7 @@ class DriftRecord(_Part):
     headline: str
     features: list[SignalRecord]
     worse: list[MeasureRecord]
+    passed: list[PassedRecord]
 
 
 @dataclass(frozen=True)
@@ -95,9 +108,26 @@ def conditions(record: DriftRecord) -> list[Condition]:
     return [*([_worse(record)] if record.worse else []), *drifted]
 
 
+def passed_conditions(record: DriftRecord) -> list[Condition]:
+    """What alerted since the check before and does not any more."""
+    found = []
+    for each in record.passed:
+        name, method = plain(each.name, 80), plain(each.method.replace("_", " "), 80)
+        title = f"{REALISED} {name}" if each.method == REALISED else f"{name} ({method})"
+        chunks = [plain(_begin(chunk)) for chunk in each.chunks_over]
+        words = (
+            f"**{name}** was not what it was, and is again: its {method} value was up to "
+            f"{_number(each.value)} in the period from {plain(_begin(each.chunk))}, and the limit "
+            f"is {_number(each.threshold)}. Over the limit: {len(chunks)} periods "
+            f"({', '.join(chunks)}). It ended with the period from {chunks[-1]}."
+        )
+        found.append(Condition(_key(record.model, each.name, each.method), title, words))
+    return found
+
+
 def of_performance(title: str) -> bool:
     """Whether the issue with this title is about how good predictions are, not about columns."""
-    return f": {PERFORMANCE} " in title
+    return f": {REALISED} " in title
 
 
 def _drift(model: str, signal: SignalRecord) -> Condition:
@@ -119,7 +149,7 @@ def _worse(record: DriftRecord) -> Condition:
         for each in record.worse
     ]
     words = "\n".join([f"The realised **{metric}** is worse than usual:", "", *lines])
-    return Condition(_key(record.model, metric, PERFORMANCE), f"{PERFORMANCE} {metric}", words)
+    return Condition(_key(record.model, metric, REALISED), f"{REALISED} {metric}", words)
 
 
 def _key(model: str, name: str, method: str) -> str:
@@ -144,30 +174,65 @@ def keep_issues(
     ``models`` any more are closed. ``owners`` says for each model who is asked to look.
     """
     known = kept_issues(github, LABEL)
-    run = f"[this run]({github.context.run_url})"
-    numbers = {}
+    numbers: dict[str, int] = {}
+    over: set[str] = set()
     for record in records:
+        owner = owners[record.model]
         for each in conditions(record):
-            title = f"Drift in {record.model}: {each.title}"
-            owner = owners[record.model]
-            text = _body(github, record, each, owner)
-            number = int(keep_open(github, known, each.key, LABEL, title, text)["number"])
-            numbers[each.key] = number
-            if each.key in known and known[each.key]["state"] == "closed":
-                # Nobody is notified of a text that was edited, so that it is said once more.
-                back = f"Back again, as {run} found. {owner}, please have another look."
-                issues.comment(github, number, back)
+            numbers[each.key] = _keep(github, known, record, each, owner)
+        for each in passed_conditions(record):
+            if each.key not in numbers:
+                _tell(github, known, record, each, owner)
+                over.add(each.key)
     checked = {record.model for record in records}
+    green = f"Green again: {_run(github)} found nothing over the limit here."
     for key, issue in known.items():
         model = key.split("/")[1] if key.startswith("drift/") else ""
         if model and model not in models:
             close(github, issue, f"There is no model {model} any more.")
-        elif model in checked and key not in numbers:
-            close(github, issue, f"Green again: {run} found nothing over the limit here.")
+        elif model in checked and key not in {*numbers, *over}:
+            close(github, issue, green)
     return numbers
 
 
-def _body(github: GitHub, record: DriftRecord, each: Condition, owner: str) -> str:
+def _keep(
+    github: GitHub, known: dict[str, Issue], record: DriftRecord, each: Condition, owner: str
+) -> int:
+    """Keep the issue of what alerts now open; returns its number."""
+    end = "The next check brings this text up to date, and closes the issue once it is green again."
+    text = _body(github, record, each, owner, end)
+    number = int(keep_open(github, known, each.key, LABEL, _title(record, each), text)["number"])
+    if each.key in known and known[each.key]["state"] == "closed":
+        # Nobody is notified of a text that was edited, so that it is said once more.
+        back = f"Back again, as {_run(github)} found. {owner}, please have another look."
+        issues.comment(github, number, back)
+    return number
+
+
+def _tell(
+    github: GitHub, known: dict[str, Issue], record: DriftRecord, each: Condition, owner: str
+) -> None:
+    """Say what has passed in its issue, and leave it closed; a second time nothing is said."""
+    there = known.get(each.key)
+    was_closed = there is not None and there["state"] == "closed"
+    if there is not None and was_closed and each.words in str(there["body"]):
+        return
+    end = "It ended by itself, so that the issue is closed, and asks for no retraining."
+    text = _body(github, record, each, owner, end)
+    issue = keep_open(github, known, each.key, LABEL, _title(record, each), text)
+    again = f" {owner}, please have a look." if was_closed else ""
+    close(github, issue, f"Over when {_run(github)} looked; the text above says since when.{again}")
+
+
+def _title(record: DriftRecord, each: Condition) -> str:
+    return f"Drift in {record.model}: {each.title}"
+
+
+def _run(github: GitHub) -> str:
+    return f"[this run]({github.context.run_url})"
+
+
+def _body(github: GitHub, record: DriftRecord, each: Condition, owner: str, end: str) -> str:
     context = github.context
     version = f"version {record.version}" if record.version else "the candidate"
     how_to = f"{context.server_url}/{context.repository}/blob/HEAD/{HOW_TO}"
@@ -180,8 +245,7 @@ def _body(github: GitHub, record: DriftRecord, each: Condition, owner: str) -> s
             f"The plot and the report are the artifact `drift-{record.model}` of [this run]"
             f"({context.run_url}#artifacts); the page is the file drift.html in it.",
             "",
-            f"What to do: [read a drift report]({how_to}). The next check brings this text up to "
-            "date, and closes the issue once it is green again.",
+            f"What to do: [read a drift report]({how_to}). {end}",
             "",
             f"{owner}, please have a look.",
         ]

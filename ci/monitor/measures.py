@@ -20,6 +20,8 @@ MISSING, UNSEEN, FORBIDDEN = "missing_values", "unseen_values", "forbidden_value
 SEGMENT, KEPT = "share_of_segment", "kept_segment"
 SHARES = (MISSING, UNSEEN, FORBIDDEN, SEGMENT, KEPT)
 TOGETHER = "all columns together"
+# The metric of the predictions, once targets are in.
+REALISED = "realised"
 # More values than these are rare ones: they count as one.
 MOST_CATEGORIES = 50
 RARE = "other values"
@@ -29,7 +31,8 @@ RARE = "other values"
 class Measure:
     """What one method found for one signal in one chunk; thresholds None where there is none.
 
-    ``usual`` is the mean over the chunks of the reference.
+    ``usual`` is the mean over the chunks of the reference, ``until`` the time (ISO) at which the
+    chunk ends.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Measure:
     upper: float | None
     usual: float | None
     alert: bool
+    until: str | None = None
 
 
 def within(measure: Measure, lower: float | None, upper: float | None) -> Measure:
@@ -132,8 +136,10 @@ def measures_in(
     reference = table[table[(*head, "period")] == "reference"]
     usual = number(reference[(*key, "value")].mean())
     analysis = table[table[(*head, "period")] == "analysis"]
-    columns = [(*head, "key"), *((*key, part) for part in PARTS)]
-    for chunk, value, lower, upper, alert in analysis[columns].itertuples(index=False, name=None):
+    columns = [(*head, "key"), (*head, "end_date"), *((*key, part) for part in PARTS)]
+    for chunk, end, value, lower, upper, alert in analysis[columns].itertuples(
+        index=False, name=None
+    ):
         yield Measure(
             name=name,
             method=method,
@@ -143,6 +149,7 @@ def measures_in(
             upper=number(upper),
             usual=usual,
             alert=bool(alert),
+            until=end.isoformat(),
         )
 
 

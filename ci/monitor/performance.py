@@ -7,8 +7,8 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.monitor.chunks import TARGET, chunk_of, chunking
-from ci.monitor.measures import Measure, measures_in, within
+from ci.monitor.chunks import TARGET, TIME, chunk_of, chunking, end_of
+from ci.monitor.measures import REALISED, Measure, measures_in, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,29 +142,30 @@ def realised_by_chunk(
 
     The limits are NannyML's: three standard deviations around the reference's chunks.
     """
-    usual = [value for _, value in _values(contract, rules, periods.reference)]
+    usual = [value for _, _, value in _values(contract, rules, periods.reference)]
     if len(usual) < LEAST_CHUNKS:
         return []
     middle, width = statistics.fmean(usual), 3 * statistics.pstdev(usual)
     return [
         Measure(
             name=contract.evaluation.metric,
-            method="realised",
+            method=REALISED,
             chunk=chunk,
             value=value,
             lower=middle - width,
             upper=middle + width,
             usual=middle,
             alert=abs(value - middle) > width,
+            until=until,
         )
-        for chunk, value in _values(contract, rules, periods.analysis)
+        for chunk, until, value in _values(contract, rules, periods.analysis)
     ]
 
 
 def _values(
     contract: ModelContract, rules: Monitoring, table: pd.DataFrame
-) -> Iterator[tuple[str, float]]:
-    """Each chunk that has targets, and the metric in it."""
+) -> Iterator[tuple[str, str, float]]:
+    """Each chunk that has targets, when it ends, and the metric in it."""
     from ci.evaluate.metrics import METRICS as OURS
     from ci.evaluate.metrics import value_of
 
@@ -175,7 +176,7 @@ def _values(
         truth, guess = _judged(contract, rules, rows)
         value = value_of(OURS[contract.evaluation.metric].measure(truth, guess), len(rows))
         if math.isfinite(value):
-            yield str(chunk), value
+            yield str(chunk), end_of(rules, rows[TIME].max()), value
 
 
 def _labelled(contract: ModelContract, rules: Monitoring, table: pd.DataFrame) -> pd.DataFrame:
@@ -254,4 +255,4 @@ def _realised(
         **chunking(rules),
     )
     table = calculator.fit(reference).calculate(analysis).to_df()
-    return list(measures_in(table, (metric,), metric, "realised"))
+    return list(measures_in(table, (metric,), metric, REALISED))

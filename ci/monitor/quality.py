@@ -72,7 +72,9 @@ def measured(share: Share, layout: Layout, least: LeastChange, risk: float) -> I
         low, high = share_limits(rows, len(usual), int(usual.sum()), risk)
         smallest = least.stability if share.method == KEPT else least.share
         width = max(DEVIATIONS * deviation, smallest)
-        measure = Measure(share.name, share.method, chunk, value, None, None, mean, False)
+        measure = Measure(
+            share.name, share.method, chunk, value, None, None, mean, False, layout.ends[chunk]
+        )
         lower, upper = min(low, mean - width), max(high, mean + width)
         yield within(
             measure,

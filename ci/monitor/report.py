@@ -26,7 +26,8 @@ SCALE = [[0, "#f2f4f7"], [0.499, "#9fc3e6"], [0.5, "#f4a582"], [1, "#b2182b"]]
 MOST_ROWS = 60
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
-h1 { font-size: 1.4rem } .alert { color: #b2182b } .quiet { color: #1a7f37 }
+h1 { font-size: 1.4rem } .alert { color: #b2182b } .passed { color: #9a6700 }
+.quiet { color: #1a7f37 }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .6rem;
 border-bottom: 1px solid #d0d7de } td.number { font-variant-numeric: tabular-nums }
 """
@@ -155,7 +156,7 @@ def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> s
         chart.to_html(full_html=False, include_plotlyjs="inline" if index == 0 else False)
         for index, chart in enumerate(charts)
     ]
-    tone = "alert" if checked.alert else "quiet"
+    tone = "alert" if checked.alert else "passed" if checked.passed else "quiet"
     version = f"version {checked.version}" if checked.version else "the candidate"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'

@@ -9,6 +9,8 @@ import contextlib
 from datetime import datetime  # noqa: TC003 (pydantic reads it)
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ci.contract.base import Contract
 from ci.files import write_whole
 
@@ -31,6 +33,8 @@ class Metric(Contract):
     """The method of comparison, a share, `estimated` or `realised`."""
     chunk: str
     """The chunk."""
+    until: str | None = None
+    """When it ends; None in checks that are older than this line."""
     value: float | None
     """The value there."""
     threshold: float | None
@@ -56,6 +60,8 @@ class Run(Contract):
     """Whether that was new: not so where the same columns raised one shortly before."""
     columns: list[str]
     """What the alert was about."""
+    passed: list[str] = Field(default_factory=list)
+    """What was an alert between the check before and this one, and is none any more."""
     headline: str
     """The finding in a sentence."""
     metrics: list[Metric]

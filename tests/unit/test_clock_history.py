@@ -10,12 +10,11 @@ import pytest
 
 from ci.clock.history import KEPT_RUNS, MOST_BYTES, keep_history, read_handed, take_history
 from ci.errors import MlopsError
-from ci.monitor.history import remember
 from ci.monitor.runs import Kind, Run, history_file, read_history, write_history
 from ci.repository import Repository
 from ci.state.local import fetch
 from tests.support.repositories import git, new_repository
-from tests.unit.test_drift_history import found
+from tests.unit.test_drift_history import found, remember
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

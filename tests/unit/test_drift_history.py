@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from ci.cli.run import run as mlops
-from ci.monitor.history import KEPT_RUNS, is_new, newest_metrics, remember
+from ci.monitor.history import KEPT_RUNS, history_of, is_new, newest_metrics
 from ci.monitor.measures import Measure
 from ci.monitor.runs import Kind, Run, history_file, read_history
 from ci.monitor.trend import MOST_LINES, trend
@@ -42,6 +43,11 @@ def found(hours: float = 0, kind: Kind = "drift", raised: bool = True, *columns:
     )
 
 
+def remember(repository: Repository, model: str, run: Run) -> list[Run]:
+    with history_of(repository, model) as history:
+        return history.remember(run)
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     repository = new_repository(tmp_path / "repository")
@@ -60,13 +66,38 @@ def test_the_newest_chunk_of_each_metric_is_what_is_kept() -> None:
 
 
 def test_the_same_columns_wake_nobody_within_the_cooldown() -> None:
-    runs = [found(), found(2, "drift", False), found(3, "drift-live", True, "shelf")]
+    runs = [found(), found(2, "drift", False, "shelf")]
     soon = NOW + timedelta(hours=23) - DAY
-    assert not is_new(runs, "drift", ["price"], soon)
-    assert is_new(runs, "drift", ["price", "shelf"], soon)  # the shelf was raised for live calls
-    assert is_new(runs, "drift-live", ["price"], soon)
-    assert is_new(runs, "drift", ["price"], NOW)
-    assert is_new([], "drift", ["price"], soon)
+    assert not is_new(runs, ["price"], soon)
+    assert is_new(runs, ["price", "shelf"], soon)
+    assert is_new(runs, ["price"], NOW)
+    assert is_new([], ["price"], soon)
+
+
+def test_a_check_finds_the_checks_of_its_own_kind(repository: Repository) -> None:
+    kinds: tuple[Kind, ...] = ("drift", "drift-live", "drift")
+    for hours, kind in enumerate(kinds):
+        remember(repository, "small", found(hours, kind))
+    with history_of(repository, "small") as history:
+        assert [run.time.hour for run in history.of("drift")] == [12, 14]
+        assert [run.time.hour for run in history.of("drift-live")] == [13]
+
+
+def test_no_check_writes_between_what_another_reads_and_writes(repository: Repository) -> None:
+    done: list[int] = []
+
+    def other() -> None:
+        remember(repository, "small", found(1))
+        done.append(len(read_history(history_file(repository, "small"))))
+
+    thread = Thread(target=other)
+    with history_of(repository, "small") as history:
+        thread.start()
+        thread.join(0.2)
+        assert not done
+        history.remember(found())
+    thread.join(60)
+    assert done == [2], "the other check found what this one wrote"
 
 
 def test_runs_are_kept_in_order_and_only_the_newest(repository: Repository) -> None:

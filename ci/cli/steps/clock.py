@@ -183,7 +183,8 @@ def drift(
     for path in (checked.report, checked.plot, *others):
         shutil.copyfile(path, output / path.name)
     print(checked.headline)
-    add_summary(f"{'🔴' if checked.alert else '🟢'} {plain(checked.headline, 1000)}")
+    mark = "🔴" if checked.alert else "🟡" if checked.passed else "🟢"
+    add_summary(f"{mark} {plain(checked.headline, 1000)}")
 
 
 def publish_drift(folder: Folder) -> None:
