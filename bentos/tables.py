@@ -24,6 +24,10 @@ TITLES = {ARROW_STREAM: "Arrow IPC stream", ARROW_FILE: "Arrow IPC file", PARQUE
           CSV: "CSV file"}  # fmt: skip
 # What a compressed body may grow to; the size of the body itself is the contract's.
 MOST_BYTES = 64 << 20
+OTHER_DELIMITER = (
+    "its columns are separated by semicolons or tabs; send commas between them, and points in "
+    "numbers"
+)
 TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
 
 
@@ -38,7 +42,8 @@ def table_frame(kind: str, body: bytes, columns: Mapping[str, Rules], most: int)
     try:
         table = _read(kind, body, columns, most)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        text = f"The body can't be read as {TITLES[kind]}: {' '.join(str(error).split())[:300]}"
+        said = " ".join(str(error).split())[:300].rstrip(".")
+        text = f"The body can't be read as {TITLES[kind]}: {said}."
         raise RequestError("invalid_table", text) from None
     _check_shape(table, columns, most)
     there, nulls = set(table.schema.names), pa.nulls(table.num_rows)
@@ -69,6 +74,9 @@ def _read_csv(body: bytes, columns: Mapping[str, Rules]) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
+    header = body[: body.find(b"\n")] if b"\n" in body else body
+    if b"," not in header and (b";" in header or b"\t" in header):
+        raise ValueError(OTHER_DELIMITER)
     types = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_(),
              "string": pa.string()}  # fmt: skip
     convert = csv.ConvertOptions(

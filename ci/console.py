@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -9,15 +10,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 LIVE_SECONDS = 0.2
 LOG_SECONDS = 10.0
 BAR_CELLS = 24
 
 
+def put(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Print at once; that nobody reads any more, as after `| head`, stops no work."""
+    try:
+        print(text, file=stream, end=end, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def say(text: str) -> None:
     """One line for the person who waits; on stderr, so that stdout stays the result."""
-    print(text, file=sys.stderr, flush=True)
+    put(text, sys.stderr)
 
 
 @contextmanager
@@ -55,11 +67,11 @@ def progress(unit: str, total: int, before: int = 0) -> Iterator[Callable[[int],
             line = progress_line(unit, done, total, (done - before) / (now - begin))
             end = "" if live else "\n"
             start = f"\r  {_bar(done, total)} " if live else "  "
-            print(f"{start}{line}  ", file=sys.stderr, end=end, flush=True)
+            put(f"{start}{line}  ", sys.stderr, end)
 
     yield advance
     if live and shown > begin:
-        print(file=sys.stderr)
+        put("", sys.stderr)
 
 
 def progress_line(unit: str, done: int, total: int, rate: float) -> str:

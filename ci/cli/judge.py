@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ci.cli.options import Json, Model
 from ci.cli.output import emit, table
+from ci.console import put
 
 if TYPE_CHECKING:
     from ci.contract.model import ModelContract
@@ -55,7 +57,7 @@ def report(models: Models = None) -> None:
     from ci.report.report import report_on
     from ci.repository import Repository
 
-    print(report_on(Repository.find(), models or []), flush=True)
+    put(report_on(Repository.find(), models or []), sys.stdout)
 
 
 def _evaluation_text(contract: ModelContract, found: Evaluation) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from ci.cli.options import Model
+from ci.console import put
 
 
 def register(app: typer.Typer) -> None:
@@ -27,4 +29,4 @@ def render(
     from ci.repository import Repository
 
     found = make(Repository.find(), model, image)
-    print(yaml.safe_dump_all(found, sort_keys=False, explicit_start=True), end="", flush=True)
+    put(yaml.safe_dump_all(found, sort_keys=False, explicit_start=True), sys.stdout, end="")

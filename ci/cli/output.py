@@ -7,10 +7,12 @@ import math
 import sys
 from typing import Any
 
+from ci.console import put
+
 
 def emit(result: Any, text: str, as_json: bool) -> None:
     """Print ``result`` as one JSON document, or ``text`` for people."""
-    print(dumps(result) if as_json else text, file=sys.stdout, flush=True)
+    put(dumps(result) if as_json else text, sys.stdout)
 
 
 def dumps(value: Any) -> str:

@@ -29,6 +29,7 @@ FORMS: dict[str, str] = {
     ),
     "marker": r"^(NA|N/A|#N/A|n/a|NaN|nan|NULL|null|None)$",
     "spaced": r"^-?[0-9]{1,3}([ '\x{2019}\x{00a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$",
+    "local_date": r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?$",
 }  # fmt: skip
 _POINT = {"point", "point_thousands"}
 _COMMA = {"comma", "comma_thousands"}

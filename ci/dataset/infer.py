@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CATEGORY_LIMIT = 20
 ROWS_A_CATEGORY = 10
+CODE = "^-?[0-9]{19,}$"
 KINDS: tuple[FieldType, ...] = ("integer", "number", "boolean", "timestamp")
 
 _PERSONAL = re.compile(
@@ -31,7 +32,7 @@ _PERSONAL = re.compile(
 
 def looks_personal(column: str) -> bool:
     """Whether a column of this name usually holds personal data."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower().replace("ß", "ss")
     return bool(_PERSONAL.search(re.sub(r"[^a-z0-9]+", "_", words)))
 
 
@@ -55,7 +56,7 @@ class ColumnProfile:
             return
         for kind in list(self.kinds):
             values, bad = as_type(column, kind)
-            if bad is not None:
+            if bad is not None or (kind == "number" and _has_codes(column)):
                 self.kinds.remove(kind)
             elif kind == "number":
                 self._stretch(values)
@@ -95,6 +96,15 @@ class ColumnProfile:
 
     def _is_category(self) -> bool:
         return bool(self.words) and len(self.words or ()) * ROWS_A_CATEGORY <= self.rows
+
+
+def _has_codes(column: pa.Array) -> bool:
+    """Whether there are whole numbers that no float holds: card or account numbers, no amounts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pa.types.is_string(column.type)
+    return texts and bool(pc.any(pc.match_substring_regex(column, CODE)).as_py())
 
 
 def headroom(low: float, high: float) -> tuple[float, float]:

@@ -126,7 +126,13 @@ def _form_notes(forms: dict[str, ColumnForms], signs: dict[str, str]) -> list[st
             notes.append(f"Column {name} has decimal commas.")
         if "marker" in column.seen and column.kind != "text":
             notes.append(f"Column {name}: {column.seen['marker'][1]} was read as missing.")
-        if column.kind == "text" and column.seen.keys() - {"text", "marker"}:
+        if column.seen.keys() - {"marker"} == {"local_date"}:
+            notes.append(
+                f"Column {name} is text: dates are read only as 2017-01-31, and not as "
+                f"{column.seen['local_date'][1]}, which may mean two days; write them so where "
+                "they matter."
+            )
+        elif column.kind == "text" and column.seen.keys() - {"text", "marker"}:
             row, text = column.seen.get("text") or next(iter(column.seen.values()))
             notes.append(
                 f"Column {name} is text: it is of mixed kinds, such as {text!r} in row {row}."

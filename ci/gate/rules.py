@@ -189,6 +189,8 @@ def slices(case: Judged) -> Result:
         if s.rows >= policy.minimum_rows and s.units >= policy.minimum_units
     ]
     worse = [s for s in large if _clearly_worse(s, policy.tolerance)]
+    if not case.contract.evaluation.slices:
+        return Result(True, "The contract names no slices.")
     if not worse:
         return Result(True, f"None of {len(large)} slices is clearly worse than allowed.")
     named = [f"{s.column} {s.value} ({_slice_gain(case, s)})" for s in worse[:SHOWN]]

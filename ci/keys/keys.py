@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 DAY_SECONDS = 86_400
+MOST_GRACE_HOURS = 8_760
 OWN_KEY_DAYS = 1.25  # a canary may take a day
 PREFIX = "mlops"
 
@@ -78,9 +79,14 @@ def rotate(repository: Repository, key_id: str, days: float, grace_hours: float)
     """A new key like ``key_id``, which stays valid for ``grace_hours`` more.
 
     Raises:
-        MlopsError: ``unknown_key``, ``key_ended`` or ``bad_days``.
+        MlopsError: ``unknown_key``, ``key_ended``, ``bad_hours`` or ``bad_days``.
     """
     policy = load_policy(repository, AccessPolicy)
+    if not 0 <= grace_hours <= MOST_GRACE_HOURS:
+        raise MlopsError(
+            "bad_hours",
+            f"The old key may go on for 0 to {MOST_GRACE_HOURS} hours, not {grace_hours:g}.",
+        )
     with _turn(repository):
         old = _stored(repository, key_id)
         if _state(old) != "valid":

@@ -25,6 +25,7 @@ EXPLAINED = {
     "monitoring": "What `mlops drift` compares: reference and analysis period, by chunks:\n# day, "
     "week, month or quarter, or a number of rows.",
     "parameters": "Values of params.yaml that the owner may change without a data scientist.",
+    "tune": "What `mlops tune` tries; log: 0.1 to 1 as closely as 1,000 to 10,000.",
 }
 
 
@@ -104,6 +105,7 @@ def _data(head: Head, plan: Plan, rules: Any, look: Look) -> dict[str, Any]:
             "target": named["actual"],
         }
     data["parameters"] = {"train.ridge": _ridge(head.owner)}
+    data["tune"] = {"parameters": {"train.ridge": {"log": True}}}
     return data
 
 

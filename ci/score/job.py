@@ -145,14 +145,22 @@ def id_columns(contract: ModelContract) -> list[str]:
     return contract.batch.id_columns if contract.batch else []
 
 
+def _like(wanted: str, file: TableFile) -> str:
+    """A column of the file that `mlops new` would have named so."""
+    from ci.scaffold.columns import clean
+
+    found = [name for name in file.columns if clean(name, set()) == wanted]
+    return f" (rename {found[0]!r} in the file, if that is it)" if found else ""
+
+
 def _check_columns(contract: ModelContract, file: TableFile, shown: str, replace: bool) -> None:
     needed = [*contract.input, *(n for n in id_columns(contract) if n not in contract.input)]
     missing = [name for name in needed if name not in file.columns]
     if missing:
         raise MlopsError(
             "bad_rows",
-            f"{shown}: the column {missing[0]} is missing; {contract.name} needs "
-            f"{', '.join(needed)}.",
+            f"{shown}: the column {missing[0]} is missing{_like(missing[0], file)}; "
+            f"{contract.name} needs {', '.join(needed)}.",
         )
     taken = [name for name in contract.output if name in file.columns]
     if taken and not replace:

@@ -237,6 +237,15 @@ def test_csv_as_excel_writes_it():
     assert plain(found) == {"x": [1.5, 2.0], "n": [None, 3], "mode": ["ok", "ok"]}
 
 
+def test_csv_with_semicolons_says_what_to_send():
+    with pytest.raises(RequestError) as caught:
+        table_frame(CSV, b"x;mode\n1,5;ok\n", RULES, 10)
+    assert caught.value.message == (
+        "The body can't be read as CSV file: its columns are separated by semicolons or tabs; send "
+        "commas between them, and points in numbers."
+    )
+
+
 @pytest.mark.parametrize("text", ["x,mode\n1;ok\n", "x,mode\nabc,ok\n", "x,mode\n1,\xe4\n"])
 def test_csv_that_does_not_fit_is_a_sentence(text):
     with pytest.raises(RequestError) as caught:

@@ -32,6 +32,8 @@ def infer(*pieces: list[Any], name: str = "x", kind: pa.DataType | None = None) 
         (["007", "1"], "string"),
         (["1", "x"], "string"),
         (["1", "true"], "string"),
+        (["1000000000000000000000000000001"], "string"),
+        (["1", "12345678901234567890"], "string"),
         (["1", None], "integer"),
         ([None, None], "string"),
     ],
@@ -79,6 +81,7 @@ def test_personal_data_is_not_listed_as_categories() -> None:
         "Vorname",
         "birthDate",
         "zip",
+        "Straße",
         "home_address",
     ],
 )

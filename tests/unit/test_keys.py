@@ -62,7 +62,7 @@ def test_a_key_names_its_department_in_either_header(repository: Repository) -> 
 
 def test_nothing_of_the_secret_is_stored_or_listed(repository: Repository) -> None:
     made = result(repository.root, "keys", "make", "marketing")
-    secret = made["secret"].rpartition("_")[2]
+    secret = made["secret"].split("_", 2)[2]  # which may have underscores itself
     listed = mlops(repository.root, "keys", "list").stdout
     files = [
         path.read_text(errors="replace")
@@ -142,6 +142,14 @@ def test_rotating_makes_a_like_key_and_ends_the_old_one(repository: Repository) 
     assert refusal(access_to(repository), bearer(old.secret)).code == "unauthorized"
     done = mlops(repository.root, "keys", "rotate", old.id)
     assert (done.code, "mlops keys make marketing" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf"])
+def test_a_key_can_not_have_ended_before_it_is_rotated(repository: Repository, hours: str) -> None:
+    old = make(repository, "marketing", [], 1)
+    done = mlops(repository.root, "keys", "rotate", old.id, "--grace-hours", hours)
+    assert (done.code, f"not {hours}." in done.stderr) == (1, True)
+    assert [each.state for each in keys(repository)] == ["valid"]
 
 
 def test_metrics_are_for_operators(repository: Repository) -> None:

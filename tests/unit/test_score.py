@@ -105,6 +105,10 @@ def test_csv_has_plain_digits_and_quotes_where_they_are_needed(
 
 
 BAD = {
+    "a header of other letters": (
+        "x,shelf,Coünt,coünt\n1,top,1,1\n".encode(),
+        r"count is missing \(rename 'coünt' in the file, if that is it\); .* needs x, shelf",
+    ),
     "missing column": (b"x,shelf\n1,top\n", "count is missing"),
     "text where a number belongs": (
         b"x,shelf,count\n1,top,1\nabc,top,1\n",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from ci.cli.run import run
+from tests.support.command import MLOPS
+from tests.support.repositories import new_repository
 
 WRONG = {
     "no such command": ["frobnicate"],
@@ -25,3 +31,19 @@ def test_bad_arguments_are_said_in_sentences(case: str, capsys: pytest.CaptureFi
     out, err = capsys.readouterr()
     assert out == ""
     assert re.fullmatch(r"Error: [^\n]+[^.]\. Type 'mlops[a-z -]* --help' to see [^\n]+\.\n", err)
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_reader_that_went_as_head_does_stops_nothing(closed: str, tmp_path: Path) -> None:
+    says = "from ci.console import say\nsay('under way')\nsay('done')\nprint('all')"
+    command = [MLOPS, "models"] if closed == "stdout" else [sys.executable, "-c", says]
+    reader, writer = os.pipe()
+    os.close(reader)
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writer}
+    done = subprocess.run(
+        command, cwd=new_repository(tmp_path).root, **kept, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        (0, None, "") if closed == "stdout" else (0, "all\n", None)
+    )
