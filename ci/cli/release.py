@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ci.actor import NO_REASON
 from ci.cli.options import Json, Model, Reason
 from ci.cli.output import emit, table
 
 if TYPE_CHECKING:
     from ci.images import Image
 
-NO_REASON = "no reason given"
 Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
 
 

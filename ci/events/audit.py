@@ -11,7 +11,7 @@ from ci.errors import MlopsError
 from ci.events.heads import Head
 from ci.events.log import clock, own_log
 from ci.events.places import Place, places
-from ci.events.recorded import altered_records, badly_signed, has_signed, unsigned
+from ci.events.recorded import altered_records, badly_signed, has_signed, records, unsigned
 from ci.events.verify import Finding, Verified, verify
 from ci.registry.change import follow
 from ci.registry.take_over import take_over
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ci.events.places import PlaceName
     from ci.repository import Repository
 
-
 UNSIGNED = (
     "No head of the events is signed yet, though policies/trust.yaml has keys: the next release "
     "with MLOPS_SIGNING_KEY signs one."
@@ -34,8 +33,6 @@ FORGED = (
     "signed-head.json on mlops-state was not signed by a key of policies/trust.yaml: it was "
     "changed by hand, or its key was taken out of the policy"
 )
-
-
 HEAD_GONE = (
     "signed-head.json on mlops-state is gone, though versions are signed: it was removed by hand"
 )
@@ -77,21 +74,26 @@ def _verified(repository: Repository, place: Place, heads: list[Head]) -> Verifi
 
 
 def _with_records(policy: TrustPolicy, place: Place, heads: list[Head]) -> Verified:
-    state = place.log.folder
-    found = _with_signature(policy, place, heads) if policy.keys else verify(place.log, heads)
-    more = badly_signed(policy, state) if policy.keys else []
+    state, more, doubts = place.log.folder, list[Finding](), list[str]()
+    if policy.keys:
+        there = records(state)
+        found = _with_signature(policy, place, heads, versions_signed=has_signed(there))
+        more, doubts = badly_signed(policy, there), unsigned(there)
+    else:
+        found = verify(place.log, heads)
     if not found.findings:
         more += altered_records(state, place.log.events())
-    doubts = unsigned(state) if policy.keys else []
     return replace(found, findings=[*found.findings, *more], unproven=[*found.unproven, *doubts])
 
 
-def _with_signature(policy: TrustPolicy, place: Place, heads: list[Head]) -> Verified:
+def _with_signature(
+    policy: TrustPolicy, place: Place, heads: list[Head], *, versions_signed: bool
+) -> Verified:
     """The chain also against the head that was signed."""
     kept = signed_head(place.log.folder)
     if kept is None:
         found = verify(place.log, heads)
-        if has_signed(place.log.folder):
+        if versions_signed:
             gone = Finding(None, None, HEAD_GONE)
             return replace(found, findings=[*found.findings, gone])
         return replace(found, unproven=[*found.unproven, UNSIGNED])

@@ -43,7 +43,16 @@ def altered_records(state: Path, events: Sequence[Event]) -> list[Finding]:
     ]
 
 
-def badly_signed(policy: TrustPolicy, state: Path) -> list[Finding]:
+def records(state: Path) -> list[tuple[str, Release]]:
+    """Every record of a version, and where it stands.
+
+    Raises:
+        MlopsError: ``bad_state`` for one that can't be read.
+    """
+    return [each for model in all_versions(state) for each in _of_model(state, model)]
+
+
+def badly_signed(policy: TrustPolicy, found: Sequence[tuple[str, Release]]) -> list[Finding]:
     """Records whose signature is of something else, or by a key that the policy does not have."""
     return [
         Finding(
@@ -52,33 +61,31 @@ def badly_signed(policy: TrustPolicy, state: Path) -> list[Finding]:
             f"{where} was not signed as it is by a key of policies/trust.yaml: it was changed by "
             "hand, or its key was taken out of the policy",
         )
-        for where, each in _records(state)
+        for where, each in found
         if each.signature is not None and signer_of(policy, each) is None
     ]
 
 
-def unsigned(state: Path) -> list[str]:
+def unsigned(found: Sequence[tuple[str, Release]]) -> list[str]:
     """A sentence for each record without a signature."""
     return [
         f"{where} has no signature, so that nothing uses it where policies/trust.yaml asks for "
         "one; whoever can write mlops-state can take one away."
-        for where, each in _records(state)
+        for where, each in found
         if each.signature is None
     ]
 
 
-def has_signed(state: Path) -> bool:
+def has_signed(found: Sequence[tuple[str, Release]]) -> bool:
     """Whether any version is signed: then a head of the events was, too."""
-    return any(each.signature is not None for _, each in _records(state))
+    return any(each.signature is not None for _, each in found)
 
 
-def _records(state: Path) -> Iterator[tuple[str, Release]]:
-    """Every record of a version, and where it stands."""
-    for model in all_versions(state):
-        for each in versions(state, model):
-            yield f"versions/{model}/{each.version}.json on mlops-state", each
-        if live := released(state, model):
-            yield f"released/{model}.json on mlops-state", live
+def _of_model(state: Path, model: str) -> Iterator[tuple[str, Release]]:
+    for each in versions(state, model):
+        yield f"versions/{model}/{each.version}.json on mlops-state", each
+    if live := released(state, model):
+        yield f"released/{model}.json on mlops-state", live
 
 
 def _model(state: Path, model: str, standing: Standing, events: Sequence[Event]) -> Iterator[str]:

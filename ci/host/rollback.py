@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.actor import whoever
 from ci.busy import holder, only_one
 from ci.console import say
 from ci.errors import MlopsError
-from ci.events.actor import whoever
 from ci.events.log import released_log
 from ci.events.standing import PREVIOUS, standings
 from ci.host.converge import bring, converge

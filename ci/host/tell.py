@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ci.actor import whoever
 from ci.errors import MlopsError
-from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import head_of, own_log
 from ci.host.place import me

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ci.events.actor import whoever
+from ci.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import head_of, own_log
 from ci.events.standing import PRODUCTION, STAGING, Standing, standings
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ci.events.event import Event, Lineage, Measured
     from ci.registry.versions import Version
     from ci.repository import Repository
-
-
-NO_REASON = "no reason given"
 
 
 @dataclass(frozen=True)

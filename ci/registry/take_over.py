@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ci.events.actor import whoever
+from ci.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import Log, own_log, released_log
 from ci.events.standing import PRODUCTION, standings

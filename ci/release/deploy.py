@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ci.actor import NO_REASON
 from ci.busy import only_one
 from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
@@ -16,7 +17,7 @@ from ci.gate import judgement
 from ci.git import commit_time
 from ci.host.place import me
 from ci.package import package
-from ci.registry.change import NO_REASON, Why, finish, promote, register, stage, tell
+from ci.registry.change import Why, finish, promote, register, stage, tell
 from ci.registry.versions import PRODUCTION, by_alias
 from ci.release.judged import RefusedError, measured, verdict_line, waivers
 from ci.release.tell import told

@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ci.actor import NO_REASON, whoever
 from ci.busy import only_one
 from ci.console import say, step
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
-from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import own_log
 from ci.registry.champion import servable
-from ci.registry.change import NO_REASON, Why, finish, promote, roll_back
+from ci.registry.change import Why, finish, promote, roll_back
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias
 from ci.release.tell import tell_or_say, told
 from ci.state.local import state_folder

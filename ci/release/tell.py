@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ci.actor import whoever
 from ci.console import say
 from ci.errors import MlopsError
-from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.events.log import own_log
 from ci.github.runs import jobs

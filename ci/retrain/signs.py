@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ci.actor import NO_REASON
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
 from ci.contract.retraining import RetrainingPolicy
@@ -48,7 +49,7 @@ def decisions(
             continue
         if contract.retraining is not None:
             signs = _signs(repository, name, contract.retraining.window.dataset, issues)
-            by = f"{github.context.actor} asked for it: {reason or 'no reason given'}"
+            by = f"{github.context.actor} asked for it: {reason or NO_REASON}"
             signs = Signs(**{**vars(signs), "asked": by if asked else None})
             found.append(turn.decide(name, contract.retraining, signs))
     return found

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from ci.actor import whoever
 from ci.console import say
 from ci.errors import MlopsError
-from ci.events.actor import whoever
 from ci.events.event import Draft
 from ci.github.artifacts import artifacts_since, download
 from ci.review.trusted import MOST_BYTES, VERDICT, made_by_report

@@ -11,13 +11,14 @@ from ci.score.delivery import Goods, deliver
 from ci.score.engine import on_this_machine
 from ci.score.inputs import declared_input, given_input
 from ci.score.names import run_name
-from ci.score.score import WHOLE, Scored, in_production, score_with
+from ci.score.score import WHOLE, in_production, score_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.repository import Repository
     from ci.score.engine import Engine
+    from ci.score.finish import Scored
     from ci.score.job import Shard
 
 

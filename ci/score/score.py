@@ -1,22 +1,20 @@
-"""`mlops score` and `mlops score-merge`: a file through a released model, once and completely."""
+"""`mlops score`: a file through a released model, once and completely."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ci.console import say, step
+from ci.console import step
 from ci.errors import MlopsError
 from ci.score.engine import on_this_machine
+from ci.score.finish import Scored, finish, sources
 from ci.score.job import Plan, Shard, make_plan
-from ci.score.outcome import Outcome, make_outcome
 from ci.score.parts import Folder, forget_old, held, sentence
 from ci.score.stream import score_parts
-from ci.score.writing import Source, join, quarantine_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,28 +24,11 @@ if TYPE_CHECKING:
     from ci.evaluate.candidate import Servable
     from ci.repository import Repository
     from ci.score.engine import Engine
+    from ci.score.writing import Source
 
 WHOLE = Shard()
 KEPT_SECONDS = 7 * 24 * 3600.0
 BYTES_WORTH_A_WORD = 32 << 20
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Rows written, rows set aside, wall-clock seconds, the version that predicted, and paths.
-
-    Of a shard there is only the folder ``output``; of a whole run ``quarantine`` is None where no
-    row was bad.
-    """
-
-    rows: int
-    quarantined: int
-    seconds: float
-    version: int | None
-    output: str
-    quarantine: str | None
-    report: str | None
-    spreadsheet: str | None
 
 
 @dataclass(frozen=True)
@@ -128,49 +109,11 @@ def score_with(
                 folder,
                 state,
             )
-            parts = _sources(plan, [folder], shard.parts(plan.parts))
+            parts = sources(plan, [folder], shard.parts(plan.parts))
             if not whole:
                 return _shard_scored(plan, parts, place, begin)
-            scored = _finish(plan, parts, target, state, begin)
+            scored = finish(plan, parts, target, state, begin)
             folder.remove()
-            return scored
-    except OSError as error:
-        raise sentence(error, target) from None
-
-
-def merge(repository: Repository, name: str, target: Path) -> Scored:
-    """Join the shards that lie beside ``target``.
-
-    Raises:
-        MlopsError: ``unknown_model``, ``no_shards``, ``bad_shards``, ``busy``, ``damaged_part``.
-    """
-    repository.model_dir(name)
-    return merge_with(name, target, repository.state_dir)
-
-
-def merge_with(name: str, target: Path, state: Path) -> Scored:
-    """The same with a given folder for what is kept.
-
-    Raises:
-        MlopsError: as ``merge``.
-    """
-    begin = time.time()
-    target = target.absolute()
-    paths = sorted(target.parent.glob(f"{target.name}.shard-*-of-*"))
-    if not paths:
-        raise MlopsError(
-            "no_shards",
-            f"There are no shards of {target}; make them with `mlops score {name} --shard 1/2 …` "
-            "and bring their folders beside it.",
-        )
-    try:
-        with ExitStack() as stack:
-            folders = [stack.enter_context(held(path, target)) for path in paths]
-            plan = _common_plan(name, folders)
-            sources = _sources(plan, folders, range(plan.parts))
-            scored = _finish(plan, sources, target, state, begin)
-            for path in paths:
-                shutil.rmtree(path)
             return scored
     except OSError as error:
         raise sentence(error, target) from None
@@ -220,47 +163,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _sources(plan: Plan, folders: Sequence[Folder], wanted: range) -> list[Source]:
-    """Each wanted part once, in order, and the check that no row is lost or doubled.
-
-    Raises:
-        MlopsError: ``bad_shards``, ``lost_rows``.
-    """
-    sources = []
-    for index in wanted:
-        found = [(folder, part) for folder in folders if (part := folder.part(index))]
-        if not found:
-            raise MlopsError(
-                "bad_shards",
-                f"Rows {plan.first_row(index):,} and on of {plan.source} are in none of the "
-                "shards; score the shard that is missing or damaged again.",
-            )
-        part = found[0][1]
-        if not part.written + part.bad == part.rows == plan.rows_of(index):
-            raise MlopsError(
-                "lost_rows",
-                f"{plan.source}: {part.rows:,} rows were read, {part.written:,} written and "
-                f"{part.bad:,} set aside, where there are {plan.rows_of(index):,}; nothing was "
-                "written; report this, it is a defect of the platform.",
-            )
-        sources.append(found[0])
-    return sources
-
-
-def _common_plan(name: str, folders: Sequence[Folder]) -> Plan:
-    plans = [folder.plan() for folder in folders]
-    plan = plans[0]
-    if plan is None or any(other is None or other.key != plan.key for other in plans):
-        raise MlopsError(
-            "bad_shards",
-            "The shards are not of one input, version and output; delete those of other runs, "
-            "and merge again.",
-        )
-    if plan.model != name:
-        raise MlopsError("bad_shards", f"The shards are of the model {plan.model}, not of {name}.")
-    return plan
-
-
 def _shard_scored(plan: Plan, sources: Sequence[Source], place: Path, begin: float) -> Scored:
     return Scored(
         rows=sum(part.written for _, part in sources),
@@ -272,41 +174,3 @@ def _shard_scored(plan: Plan, sources: Sequence[Source], place: Path, begin: flo
         report=None,
         spreadsheet=None,
     )
-
-
-def _finish(
-    plan: Plan, sources: Sequence[Source], target: Path, state: Path, begin: float
-) -> Scored:
-    bad = sum(part.bad for _, part in sources)
-    if bad > plan.most_bad_rows:
-        raise MlopsError(
-            "bad_rows",
-            f"{plan.source}: {bad:,} rows break the contract of {plan.model}, and "
-            f"batch.max_bad_rows allows {plan.most_bad_rows:,}; nothing was written.",
-        )
-    join(sources, plan, target)
-    seconds = round(time.time() - begin, 3)
-    outcome = make_outcome(plan, [part for _, part in sources], target, begin, seconds)
-    report, spreadsheet = _report(outcome, state)
-    return Scored(
-        rows=outcome.written,
-        quarantined=bad,
-        seconds=seconds,
-        version=plan.version,
-        output=str(target),
-        quarantine=str(quarantine_path(target)) if bad else None,
-        report=report,
-        spreadsheet=spreadsheet,
-    )
-
-
-def _report(outcome: Outcome, state: Path) -> tuple[str | None, str | None]:
-    """The paths of the report; the output is written already, whatever happens here."""
-    from ci.score.report import write_reports
-
-    try:
-        page, sheet = write_reports(outcome, state / "reports" / outcome.model)
-    except OSError as error:
-        say(f"{outcome.target} is written; its report could not be: {error.strerror or error}")
-        return None, None
-    return str(page), str(sheet)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from pyarrow import fs
 
 from ci.errors import MlopsError
 from ci.repository import Repository
@@ -21,7 +20,7 @@ from ci.storage import s3
 from ci.storage.fetch import fetch
 from tests.support.repositories import contract, new_repository
 from tests.support.scoring import INPUT, PREDICT, rows, write_model
-from tests.support.storage import Postgres, object_storage, postgres
+from tests.support.storage import Postgres, bucket, postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -205,13 +204,7 @@ def test_storage_that_goes_in_the_middle_leaves_no_half(
     repository = Repository(tmp_path)
     source, target = Source(s3="s3://shop/in"), tmp_path / "copy"
     copy = s3._bring
-    with object_storage(tmp_path) as environment:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        storage = fs.S3FileSystem(
-            endpoint_override=environment["AWS_ENDPOINT_URL"], allow_bucket_creation=True
-        )
-        storage.create_dir("shop")
+    with bucket(tmp_path, monkeypatch) as storage:
         for name in ("a.csv", "b.csv"):
             with storage.open_output_stream(f"shop/in/{name}") as file:
                 file.write(rows(100).to_csv(index=False).encode())

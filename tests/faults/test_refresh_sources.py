@@ -10,13 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from pyarrow import fs
 
 from ci.cli.run import run
 from ci.repository import Repository
 from ci.storage import http
 from tests.support.repositories import new_repository
-from tests.support.storage import object_storage, postgres
+from tests.support.storage import bucket, postgres
 from tests.support.web import web
 
 OLD = pd.DataFrame({"id": ["0001", "0002"], "amount": [1.5, 2.5], "shop": ["Nord", "Süd"]})
@@ -93,13 +92,7 @@ def test_the_same_rows_from_each_source_are_one_version(
     )
     for name in ("good.csv", "moved.csv", "packed.csv.gz", "on-the-way.csv.gz"):
         assert refresh(http=f"{address}/{name}")["new"] is False
-    with object_storage(tmp_path) as environment:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        storage = fs.S3FileSystem(
-            endpoint_override=environment["AWS_ENDPOINT_URL"], allow_bucket_creation=True
-        )
-        storage.create_dir("shop")
+    with bucket(tmp_path, monkeypatch) as storage:
         for name, part in (("a.csv", NEW[:1]), ("b.csv", NEW[1:])):
             with storage.open_output_stream(f"shop/in/{name}") as file:
                 file.write(part.to_csv(index=False).encode())

@@ -23,7 +23,7 @@ from ci.cli.run import run
 from ci.repository import Repository
 from tests.support.repositories import contract, new_repository
 from tests.support.scoring import INPUT, PREDICT, rows, write_model
-from tests.support.storage import Postgres, object_storage, postgres
+from tests.support.storage import Postgres, bucket, postgres
 from tests.support.web import web
 
 NAME = "two-thirds"
@@ -57,13 +57,7 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.S3FileSystem]:
-    with object_storage(tmp_path) as environment:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        found = fs.S3FileSystem(
-            endpoint_override=environment["AWS_ENDPOINT_URL"], allow_bucket_creation=True
-        )
-        found.create_dir("shop")
+    with bucket(tmp_path, monkeypatch) as found:
         yield found
 
 

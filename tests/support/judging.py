@@ -23,6 +23,20 @@ POLICY = {
         "slices": {"tolerance": 0.1, "minimum_rows": 30, "minimum_units": 5},
     }
 }
+# How a version did, as its record keeps it.
+EVALUATED = {
+    "metric": "mae",
+    "value": 1.5,
+    "against": "mean",
+    "rival": 2.0,
+    "difference": 0.5,
+    "interval": [0.25, 0.75],
+    "verdict": "better",
+    "rows": 600,
+    "at": "2026-11-21T10:00:00+00:00",
+    "said": "Its error was 1.5 units.",
+    "rows_digest": "d" * 64,
+}
 CONTRACT = {
     "name": "demand",
     "owner": "procurement",

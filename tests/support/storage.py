@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from pyarrow import fs
+
 from tests.support.services import DIES_WITH_US, free_port
 
 PATIENCE_SECONDS = 120
@@ -99,6 +102,19 @@ def object_storage(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.S3FileSystem]:
+    """moto's server with the empty bucket ``shop``, to which the environment leads."""
+    with object_storage(folder) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        storage = fs.S3FileSystem(
+            endpoint_override=environment["AWS_ENDPOINT_URL"], allow_bucket_creation=True
+        )
+        storage.create_dir("shop")
+        yield storage
 
 
 def _answers(address: str) -> bool:

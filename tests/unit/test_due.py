@@ -213,7 +213,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import ci.cli.steps.merge, ci.github.workflow, ci.release.plan, ci.release.settle
-import ci.assets.github, ci.cli.steps.clock, ci.clock.history, ci.monitor.issues
+import ci.assets.github, ci.cli.steps.batch, ci.cli.steps.clock
+import ci.clock.due, ci.clock.history, ci.monitor.issues
 """
 
 

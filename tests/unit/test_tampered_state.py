@@ -28,23 +28,12 @@ from ci.state.records import (
     write_signed_head,
 )
 from ci.trust.signing import VARIABLE, make_key, signature_of, signature_of_head
+from tests.support.judging import EVALUATED
 from tests.support.repositories import new_repository
 
 Edit = Callable[[Path], None]
 MODEL = "sales-python"
 LIVE, FIRST = f"released/{MODEL}.json", f"versions/{MODEL}/1.json"
-EVALUATED = {
-    "metric": "mae",
-    "value": 1.5,
-    "against": "mean",
-    "rival": 2.0,
-    "difference": 0.5,
-    "interval": [0.25, 0.75],
-    "verdict": "better",
-    "rows": 600,
-    "at": "2026-11-21T10:00:00+00:00",
-    "said": "Its error was 1.5 units.",
-}
 
 
 def about(version: int) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from ci.repository import Repository
 from ci.state.branch import StateBranch
 from ci.state.local import REGISTRY, copy_database, fetch, registry_of, state_folder
 from ci.state.records import Pin, Release, pin, released, versions, write_pin
+from tests.support.judging import EVALUATED
 from tests.workflows.conftest import MakeWorld
 from tests.workflows.desk import Desk
 from tests.workflows.standin.hub import BOT
@@ -46,19 +47,6 @@ from tests.workflows.world import World
 MODEL = "sales-python"
 OBJECT = b"price,units\n" * 1000
 MD5 = hashlib.md5(OBJECT, usedforsecurity=False).hexdigest()
-EVALUATED = {
-    "metric": "mae",
-    "value": 1.5,
-    "against": "mean",
-    "rival": 2.0,
-    "difference": 0.5,
-    "interval": [0.25, 0.75],
-    "verdict": "better",
-    "rows": 600,
-    "at": "2026-11-21T10:00:00+00:00",
-    "said": "Its error was 1.5 units.",
-    "rows_digest": "d" * 64,
-}
 
 
 class CutOffError(BaseException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ci.cli.steps import clock, data, learn, merge, new_model, pull_request
+from ci.cli.steps import batch, clock, data, learn, merge, new_model, pull_request
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +14,6 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for flow in (pull_request, merge, clock, data, learn, new_model):
+    for flow in (pull_request, merge, batch, clock, data, learn, new_model):
         flow.register(steps)
     app.add_typer(steps, name="ci")

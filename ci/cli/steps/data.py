@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from ci.cli.steps.matrix import Answer, put_out
 from ci.cli.steps.tokens import tokens
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a folder in data/.")]
@@ -27,20 +27,13 @@ def data_due(
     """Say which datasets' sources are to be read now, as the matrix of the jobs that follow."""
     from ci.assets.github import github_of
     from ci.dataset.due import due_datasets
-    from ci.github.workflow import add_summary, set_output
-    from ci.report.markdown import plain, table
     from ci.repository import Repository
 
     repository = Repository.find()
     found = due_datasets(repository, github_of(repository), datetime.now(UTC), dataset)
     jobs = [{"dataset": each.dataset} for each in found if each.go]
-    set_output("matrix", json.dumps({"include": jobs}))
-    set_output("count", str(len(jobs)))
-    for each in found:
-        print(f"{each.dataset}: {'now' if each.go else 'not now'}: {each.reason}.")
-    rows = [[each.dataset, "yes" if each.go else "no", plain(each.reason, 500)] for each in found]
-    shown = table(["dataset", "now", "why"], rows) if rows else "No dataset has a key refresh."
-    add_summary(f"### New data\n\n{shown}")
+    answers = [Answer(each.dataset, each.go, each.reason) for each in found]
+    put_out("New data", answers, jobs, "No dataset has a key refresh.")
 
 
 def data_refresh(name: Name) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ci.cli.options import Model
+from ci.cli.steps.matrix import Answer, put_out
 from ci.cli.steps.tokens import tokens
 
 
@@ -28,21 +29,14 @@ def retrain_due(
 ) -> None:
     """Say which models are to be retrained now, and why, as the matrix of the jobs that follow."""
     from ci.assets.github import github_of
-    from ci.github.workflow import add_summary, set_output
-    from ci.report.markdown import plain, table
     from ci.repository import Repository
     from ci.retrain.signs import decisions
 
     repository = Repository.find()
     found = decisions(repository, github_of(repository), datetime.now(UTC), model, reason)
     jobs = [{"model": each.model, "reasons": json.dumps(each.reasons)} for each in found if each.go]
-    set_output("matrix", json.dumps({"include": jobs}))
-    set_output("count", str(len(jobs)))
-    for each in found:
-        print(f"{each.model}: {'now' if each.go else 'not now'}: {each.said()}.")
-    rows = [[each.model, "yes" if each.go else "no", plain(each.said(), 500)] for each in found]
-    shown = table(["model", "now", "why"], rows) if rows else "No model has a key retraining."
-    add_summary(f"### Retraining\n\n{shown}")
+    answers = [Answer(each.model, each.go, each.said()) for each in found]
+    put_out("Retraining", answers, jobs, "No model has a key retraining.")
 
 
 def retrain(

@@ -152,8 +152,8 @@ def settle(plan: Everything = "") -> None:
 
 def rollback(model: Model) -> None:
     """Put a model's previous version back in production, pin it, and ask for a revert."""
+    from ci.actor import NO_REASON
     from ci.github.workflow import add_summary
-    from ci.registry.change import NO_REASON
     from ci.release.go_back import go_back, number_of, said
     from ci.release.plan import branch_of
     from ci.release.revert import open_revert

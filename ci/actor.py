@@ -1,9 +1,11 @@
-"""Who acts: the person behind a workflow's run, or the user of this machine."""
+"""Who acts, the person behind a workflow's run or the user of this machine, and why."""
 
 from __future__ import annotations
 
 import getpass
 import os
+
+NO_REASON = "no reason given"
 
 
 def whoever() -> str:
