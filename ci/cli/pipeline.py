@@ -27,5 +27,8 @@ def train(model: Model, json: Json = False) -> None:
         "metrics": candidate.metrics,
     }
     metrics = "\n".join(f"  {key}: {value:g}" for key, value in candidate.metrics.items())
-    text = f"{model}: run {candidate.run_id}, fingerprint {candidate.fingerprint}\n{metrics}"
+    text = (
+        f"{model}: run {candidate.run_id}, fingerprint {candidate.fingerprint}\n{metrics}\n"
+        f"To judge it, type: mlops report {model}"
+    )
     emit(result, text, json)

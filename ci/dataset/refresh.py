@@ -161,7 +161,7 @@ def _require_valid(dataset: Dataset, called: str, table: Table, folder: Path) ->
     alone = dataset.model_copy(update={"tables": {called: table}})
     violations = validate(alone, folder)
     if violations:
-        more = f" (and {len(violations) - 1} more)" if violations[1:] else ""
+        more = f" Other rules are broken, too: {len(violations) - 1}." if violations[1:] else ""
         raise MlopsError(
             "bad_data",
             f"The new rows were refused: {violations[0].sentence()}{more} Nothing was changed; "

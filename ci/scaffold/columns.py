@@ -20,7 +20,9 @@ LEAST_TIMES = 5
 MOST_DISTINCT_SHARE = 0.9
 ROW_ID = "row_id"
 YES_WORDS = ("yes", "y", "true", "t", "1", "ja", "j")
-_IDENTIFIER = re.compile(r"(^|[ _.-])(?i:id|uuid|guid|key)$|[a-z0-9](Id|ID)$")
+_IDENTIFIER = re.compile(
+    r"(^|[ _.-])(?i:id|uuid|guid|key|nr\.?|nummer)$|[a-z0-9](Id|ID|Nr|nummer)$"
+)
 
 
 @dataclass(frozen=True)
