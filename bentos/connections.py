@@ -1,11 +1,13 @@
 """uvicorn's HTTP protocol, for callers too who never finish the head of a request or begin one.
 
-uvicorn itself waits for such a caller for ever, and keeps all that comes of a head.
+uvicorn itself waits for such a caller for ever, and keeps all that comes of a head. It writes the
+head of an answer and its body one after the other: a process that is killed in between leaves a
+caller with half an answer, which HAProxy can't ask for again. Here both are one write.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,6 +17,41 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 HEAD_BYTES = 64 << 10
+STATUS = b"HTTP/1.1 "
+INFORMATION = STATUS + b"1"  # another head follows, and not at once
+
+
+class WholeAnswers:
+    """A transport that keeps the head of an answer until its body comes, or nothing follows."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Keep a head; write anything else, after the head that waits for it."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        elif data.startswith(STATUS) and not data.startswith(INFORMATION):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write the head of an answer without a body."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close after all that was to be written."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the transport's own."""
+        return getattr(self._transport, name)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -28,6 +65,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
+        self._answers = WholeAnswers(transport)
+        self.transport = self._answers  # type: ignore[assignment]
         self._waits_since = self.loop.time()
         self._look = self.loop.call_later(LOOK_SECONDS, self._close_late)
 
@@ -42,6 +81,11 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
         if self._waits_since is None:
             self._waits_since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        """Nothing follows."""
+        self._answers.flush()
+        super().on_response_complete()
 
     def on_headers_complete(self) -> None:
         """It is there."""

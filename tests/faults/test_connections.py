@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from bentos.connections import HEAD_BYTES, HEAD_SECONDS, LOOK_SECONDS
+from bentos.connections import HEAD_BYTES, HEAD_SECONDS, LOOK_SECONDS, WholeAnswers
 from tests.support import services
 from tests.support.services import Running
 
-ROW = {"x": 3.0, "n": 1}
+ROW = {"x": 3.0, "n": 1, "mode": "ok"}
 HEAD = b"GET /readyz HTTP/1.1\r\nHost: x\r\n"
 MANY = 200
 CLOSED_AFTER = HEAD_SECONDS + 2 * LOOK_SECONDS + 10
@@ -111,3 +112,56 @@ def test_requests_that_come_together_are_answered_in_turn(service: Running) -> N
     places = [found.index(b'{"predictions":[%d.0]' % (2 * x)) for x in range(4)]
     assert places == sorted(places)
     assert found.rstrip().endswith(b'{"ready":true,"workers":1}')
+
+
+def test_an_answer_is_one_write() -> None:
+    """A process that is killed between two would leave a caller with half an answer."""
+    seen = Seen()
+    answers = WholeAnswers(seen)  # type: ignore[arg-type]
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"
+    answers.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    answers.write(head)
+    answers.write(b"one")
+    answers.write(b"two")
+    answers.write(head)
+    answers.flush()
+    answers.flush()
+    answers.write(head)
+    answers.close()
+    wanted = [b"HTTP/1.1 100 Continue\r\n\r\n", head + b"one", b"two", head, head, b"closed"]
+    assert seen.writes == wanted
+
+
+class Seen:
+    """A transport that notes each write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """One buffer."""
+        self.writes.append(data)
+
+    def writelines(self, data: tuple[bytes, ...]) -> None:
+        """Several at once."""
+        self.writes.append(b"".join(data))
+
+    def close(self) -> None:
+        """No more."""
+        self.writes.append(b"closed")
+
+
+def test_answers_without_a_body_and_those_that_close_come_at_once(service: Running) -> None:
+    with connected(service) as caller:
+        caller.sendall(b"HEAD /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert caller.recv(65536).endswith(b"\r\n\r\n")
+        body = json.dumps({"rows": [ROW]}).encode()
+        ask = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        ask += b"Content-Length: %d\r\n" % len(body)
+        caller.sendall(ask + b"Expect: 100-continue\r\n\r\n")
+        assert caller.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        caller.sendall(body + ask + b"\r\n" + body + ask + b"Connection: close\r\n\r\n" + body)
+        received = b""
+        while data := caller.recv(65536):
+            received += data
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == received.count(b"}") == 3
