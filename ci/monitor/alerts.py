@@ -23,7 +23,8 @@ class Signal:
 
     ``value`` and ``threshold`` are those of ``chunk``, the chunk that lies furthest out;
     ``chunks_over`` lists the chunks over the threshold, ``alarms`` those at whose end the policy's
-    rule held; ``alert`` says whether it holds at the end of the newest.
+    rule held; ``alert`` says whether it holds at the end of the newest. What does not matter by
+    the policy never alerts.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Signal:
     chunks_over: list[str]
     alarms: list[str]
     alert: bool
+    matters: bool = True
 
 
 def signals(
@@ -51,11 +53,12 @@ def signals(
         rows = list(group)
         worst = max(rows, key=excess)
         over = [row.chunk for row in rows if row.alert]
-        held = holds([row.alert for row in rows], reachable) if _matters(name, important) else []
+        matters = _matters(name, important)
+        held = holds([row.alert for row in rows], reachable) if matters else []
         alarms = [row.chunk for row, alarm in zip(rows, held, strict=False) if alarm]
-        alert = bool(held) and held[-1]
+        alert, value, threshold = bool(held) and held[-1], worst.value, threshold_of(worst)
         found.append(
-            Signal(name, method, worst.value, threshold_of(worst), worst.chunk, over, alarms, alert)
+            Signal(name, method, value, threshold, worst.chunk, over, alarms, alert, matters)
         )
     return sorted(found, key=lambda signal: not signal.alert)
 
@@ -173,8 +176,7 @@ def headline(
         return f"No alert for {model}: {few}."
     if not watched:
         return f"No alert for {model}, but nothing was looked at: no column could be measured."
-    quiet = f"No alert for {model}: none of its {watched} measured columns drifted"
-    return f"{quiet}{_briefly(found, rule)}."
+    return f"No alert for {model}: none of its {watched} measured columns {_quiet(found, rule)}."
 
 
 def earlier(found: Sequence[Signal], realised: Sequence[Measure], rule: AlertRule) -> str | None:
@@ -203,12 +205,18 @@ def between(chunks: Collection[str]) -> str:
     return f"on {begin}" if begin == end else f"between {begin} and {end}"
 
 
-def _briefly(found: Sequence[Signal], rule: AlertRule) -> str:
-    """Which columns were over their threshold, but not for long enough to be an alert."""
-    names = list(dict.fromkeys(signal.name for signal in found if signal.chunks_over))
-    if not names:
-        return ""
-    return (
-        f" for long enough ({', '.join(names)} over the threshold in fewer than {rule.chunks} of "
-        f"the last {rule.of} chunks)"
-    )
+def _quiet(found: Sequence[Signal], rule: AlertRule) -> str:
+    """That no column drifts now, and which ones did, or were over their threshold too briefly."""
+    gone = {signal.name for signal in found if signal.alarms}
+    over = {signal.name: signal for signal in found if signal.chunks_over}
+    brief = ", ".join(name for name in over if name not in gone and over[name].matters)
+    other = ", ".join(name for name in over if not over[name].matters)
+    said = "drifts any more" if gone else "drifted for long enough" if brief else "drifted"
+    parts = []
+    if brief:
+        parts.append(
+            f"{brief} over the threshold, but not in {rule.chunks} of {rule.of} chunks in a row"
+        )
+    if other:
+        parts.append(f"{other} over the threshold, but not important by the policy")
+    return f"{said} ({'; '.join(parts)})" if parts else said

@@ -114,7 +114,9 @@ def _servable(repository: Repository, contract: ModelContract) -> Servable:
     live = champion(repository, contract.name)
     if live is not None:
         return live
-    candidate = current_candidate(repository, contract)
+    # What is checked may be newer than the run that made the candidate.
+    newer = [contract.monitoring.analysis] if contract.monitoring else []
+    candidate = current_candidate(repository, contract, but=newer)
     folder = repository.model_dir(contract.name)
     predict_file, artifact = folder / contract.predict_file, folder / ARTIFACT
     return Servable(predict_file, artifact, contract, None, candidate.fingerprint)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.contract.monitoring import AlertRule
     from ci.monitor.alerts import Signal
     from ci.monitor.measures import Measure
-    from ci.monitor.runs import Run
+    from ci.monitor.runs import Metric, Run
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def passed_columns(
     """
     if last is None:
         return []
-    rows = {key: list(group) for key, group in groupby(measures, key=lambda m: (m.name, m.method))}
+    rows = {key: list(group) for key, group in groupby(measures, key=_key)}
     enough = enough_at(found, rule)
     result = []
     for signal in found:
@@ -108,10 +108,18 @@ def _of(made: Sequence[Measure]) -> list[Passed]:
 
 def _is_new(measure: Measure, last: Run) -> bool:
     """Whether ``last`` did not judge this chunk, or judged it before all of its rows were there."""
-    key = (measure.name, measure.method)
-    seen = next((each for each in last.metrics if (each.name, each.method) == key), None)
-    if seen is None or seen.until is None or measure.until is None:
+    own = [each for each in last.metrics if _key(each) == _key(measure)]
+    # Some shares are measured only where there are any: they were looked for with the others.
+    seen = [each for each in own or last.metrics if each.until is not None]
+    if measure.until is None or not seen:
         return False
-    if measure.until == seen.until:
-        return measure.chunk == seen.chunk and measure.name not in (*last.columns, *last.passed)
-    return measure.until > seen.until
+    if not own and measure.method == REALISED:
+        return True
+    newest = max(seen, key=lambda each: str(each.until))
+    if measure.until == newest.until:
+        return measure.chunk == newest.chunk and measure.name not in (*last.columns, *last.passed)
+    return measure.until > str(newest.until)
+
+
+def _key(each: Measure | Metric) -> tuple[str, str]:
+    return each.name, each.method

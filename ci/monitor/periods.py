@@ -161,7 +161,8 @@ def _mark(name: str) -> str:
 
 def _require_rows(contract: ModelContract, file: str, table: pd.DataFrame, least: int) -> None:
     if len(table) < least:
-        raise _bad(contract, file, f"has {len(table)} rows; it needs at least {least}")
+        rows = f"{len(table)} row{'' if len(table) == 1 else 's'}"
+        raise _bad(contract, file, f"has {rows}; it needs at least {least}")
 
 
 def _require_thresholds(

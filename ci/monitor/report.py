@@ -9,11 +9,11 @@ from ci.evaluate.metrics import METRICS
 from ci.files import write_whole
 from ci.monitor.alerts import excess
 from ci.monitor.chunks import chunk_ends, chunk_order
-from ci.monitor.measures import SHARES
+from ci.monitor.measures import REALISED, SHARES
 from ci.monitor.trend import trend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ci.contract.model import ModelContract
     from ci.monitor.alerts import Signal
@@ -136,19 +136,31 @@ def _performance(checked: Checked) -> Any | None:
     for kind, rows in lines.items():
         x = [chunk_ends(row.chunk)[0] for row in rows]
         figure.add_scatter(x=x, y=[row.value for row in rows], name=kind, mode="lines+markers")
-    first = next(iter(lines.values()))
-    for edge in (first[0].lower, first[0].upper):
-        if edge is not None:
-            figure.add_hline(edge, line_dash="dot", line_color="#b2182b")
+    # An alert is about the realised value, whose limits follow the rows of each chunk.
+    judged = lines.get(REALISED) or next(iter(lines.values()))
+    for edges in ([row.lower for row in judged], [row.upper for row in judged]):
+        figure.add_scatter(
+            x=[chunk_ends(row.chunk)[0] for row in judged],
+            y=edges,
+            mode="lines+markers",
+            line={"dash": "dot", "color": "#b2182b"},
+            marker={"symbol": "line-ew-open", "size": 10},
+            showlegend=False,
+        )
+    label = METRICS[judged[0].name].label
     figure.update_layout(
-        title=f"{checked.model}: {METRICS[first[0].name].label} (dotted: the limits)",
+        title=f"{checked.model}: {label} (dotted: the limits{_of_which(lines)})",
         template="plotly_white",
         height=380,
         showlegend=True,
         xaxis={"title": "chunk that begins on", "type": "category"},
-        yaxis={"title": METRICS[first[0].name].label},
+        yaxis={"title": label},
     )
     return figure
+
+
+def _of_which(lines: Mapping[str, Sequence[Measure]]) -> str:
+    return f" of the {REALISED} one" if len(lines) > 1 else ""
 
 
 def _page(checked: Checked, contract: ModelContract, charts: Sequence[Any]) -> str:

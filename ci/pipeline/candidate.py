@@ -13,6 +13,7 @@ from ci.fingerprint import fingerprint
 from ci.trust.artifact import require_loadable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from ci.contract.model import ModelContract
@@ -61,8 +62,10 @@ def write_candidate(repository: Repository, candidate: Candidate) -> None:
     write_json(candidate_dir(repository, candidate.model) / "training.json", asdict(candidate))
 
 
-def current_candidate(repository: Repository, contract: ModelContract) -> Candidate:
-    """The candidate of the working tree.
+def current_candidate(
+    repository: Repository, contract: ModelContract, but: Collection[str] = ()
+) -> Candidate:
+    """The candidate of the working tree; of the files ``but`` it does not matter what they hold.
 
     Raises:
         MlopsError: ``no_candidate`` where none was trained, ``outdated_candidate`` where the
@@ -78,7 +81,11 @@ def current_candidate(repository: Repository, contract: ModelContract) -> Candid
             "outdated_candidate",
             f"{name} has changed since it was trained; type: mlops train {name}",
         )
-    if candidate.outputs != output_digests(repository.model_dir(name), contract):
+    found = output_digests(repository.model_dir(name), contract)
+    if any(
+        candidate.outputs.get(path) != found.get(path)
+        for path in {*candidate.outputs, *found}.difference(but)
+    ):
         raise MlopsError(
             "outdated_candidate",
             f"The outputs in models/{name} are not those of its last finished run (it was cut off "

@@ -394,6 +394,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "features[].chunks_over": "all chunks over the threshold",
         "features[].alarms": "chunks at whose end the policy's rule held",
         "features[].alert": "whether it holds at the end of the newest",
+        "features[].matters": "whether it may be an alert, by `important` in the policy",
         "unmeasured": "what the check says nothing about",
         "unmeasured[].name": "columns, with commas",
         "unmeasured[].reason": "why",

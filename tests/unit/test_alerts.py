@@ -146,9 +146,20 @@ def test_a_column_that_was_over_too_briefly_is_named() -> None:
         [measure("spend", week, 0.3 if week == 1 else 0.1) for week in (1, 8, 15)], RULE
     )
     assert not is_alert(found, [], RULE)
-    assert "(spend over the threshold in fewer than 2 of the last 3" in headline(
-        "shelf", found, [], RULE
+    said = headline("shelf", found, [], RULE)
+    assert "drifted for long enough (spend over the threshold, but not in 2 of 3 chunks" in said
+
+
+def test_what_drifted_and_does_not_any_more_is_not_called_too_brief() -> None:
+    rows = [measure("spend", week, 0.3 if week < 9 else 0.1) for week in (1, 8, 15, 22, 29)]
+    over = [measure("visits", week, 0.3 if week == 8 else 0.1) for week in (1, 8, 15, 22, 29)]
+    said = headline("shelf", signals([*rows, *over], RULE), [], RULE)
+    assert said == (
+        "No alert for shelf: none of its 2 measured columns drifts any more (visits over the "
+        "threshold, but not in 2 of 3 chunks in a row)."
     )
+    said = headline("shelf", signals([*rows, *over], RULE, ["visits"]), [], RULE)
+    assert said.endswith("; spend over the threshold, but not important by the policy).")
 
 
 def test_chunks_of_rows_are_told_in_their_order() -> None:

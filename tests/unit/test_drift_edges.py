@@ -215,7 +215,7 @@ def test_what_was_over_only_for_a_while_is_said_without_an_alert(checks: Checks)
     now.loc[:699, "shelf"] = "top"
     checked = checks.drift(before, now)
     assert checked["alert"] is False
-    assert "shelf over the threshold in fewer than 2 of the last 3 chunks" in checked["headline"]
+    assert "shelf over the threshold, but not in 2 of 3 chunks in a row" in checked["headline"]
 
 
 def test_an_archive_that_was_cut_off_is_refused(checks: Checks) -> None:
@@ -301,6 +301,8 @@ def test_a_policy_says_which_columns_matter(checks: Checks) -> None:
     assert quiet["alert"] is False
     assert len(of(quiet, "price", "kolmogorov_smirnov")["chunks_over"]) == 3
     assert alerts(quiet) == set()
+    assert "price, y" in quiet["headline"]
+    assert "over the threshold, but not important by the policy" in quiet["headline"]
     assert alerts(important(small=["price"])) == {"price"}
     said = important(small=["prise"])["error"]["message"]
     assert "policies/monitoring.yaml:" in said

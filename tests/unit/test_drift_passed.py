@@ -83,9 +83,15 @@ def test_every_chunk_since_the_last_check_is_judged(
     assert found(now, check(measured(before), tuple(columns.split()))) == told
 
 
-def test_the_first_check_and_a_new_column_have_nothing_to_look_back_to() -> None:
+def test_what_was_not_measured_before_was_looked_for_with_the_rest() -> None:
+    """Forbidden values are measured where there are any."""
+    assert found("--xx----", check(measured("-", "shelf"))) == [["03", "04"]]
+    assert found("--xx----", check(measured("------", "shelf"))) == []
+
+
+def test_the_first_check_has_nothing_to_look_back_to() -> None:
     assert found("--xx----", None) == []
-    assert found("--xx----", check(measured("-", "shelf"))) == []
+    assert found("--xx----", check([])) == []
     old = measured("-", until=None)
     assert found("--xx----", check(old)) == [], "the history of an older release knows no time"
 
@@ -136,6 +142,8 @@ def test_a_bad_day_between_two_checks_is_told_once_its_targets_are_in() -> None:
     assert passed == Passed("mae", "realised", 0.4, 0.1, "2026-03-06", ["2026-03-06"])
     assert passed_performance(errors("-x---------"), RULE, last) == []
     assert passed_performance(errors("-----x"), RULE, None) == []
+    none_yet = check(measured("--------"))
+    assert len(passed_performance(errors("-x------"), RULE, none_yet)) == 1
 
 
 def test_the_headline_never_reads_as_if_nothing_had_been() -> None:

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from ci.contract.model import ModelContract
+from ci.contract.model import ModelContract, load_model_contract
 from ci.errors import MlopsError
 from ci.evaluate import candidate as room
 from ci.evaluate.candidate import Servable, evaluate_model, is_current, read_evaluation
 from ci.fingerprint import fingerprint
-from ci.pipeline.candidate import Candidate, output_digests, write_candidate
+from ci.pipeline.candidate import Candidate, current_candidate, output_digests, write_candidate
 from ci.repository import Repository
 from tests.support.judging import ACTUAL, CONTRACT, SERIES, contract, evaluation, holdout
 from tests.support.judging import predictions as guess
@@ -233,6 +233,19 @@ def error_of(repository):
         evaluate_model(repository, "demand")
     assert not (room.candidate_dir(repository, "demand") / "evaluation.json").exists()
     return error.value
+
+
+def test_a_period_that_is_checked_may_be_newer_than_the_run_and_what_is_judged_may_not(tmp_path):
+    repository = trained(tmp_path)
+    demand = load_model_contract(repository, "demand")
+    path = repository.model_dir("demand") / demand.evaluation.holdout
+    path.write_text(path.read_text() + "\n")
+    assert current_candidate(repository, demand, but=[demand.evaluation.holdout])
+    with pytest.raises(MlopsError, match="are not those of its last finished run"):
+        current_candidate(repository, demand)
+    (repository.model_dir("demand") / "artifact" / "more.csv").write_text("x\n")
+    with pytest.raises(MlopsError, match="are not those of its last finished run"):
+        current_candidate(repository, demand, but=[demand.evaluation.holdout])
 
 
 def test_an_untrained_or_changed_model_is_sent_to_training(tmp_path):
