@@ -85,7 +85,7 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
             x=[chunk_ends(chunk)[0] for chunk in chunks],
             y=names,
             text=[
-                ["" if m is None or m.value is None else f"{m.value:.2g}" for m in row]
+                ["" if m is None or m.value is None else _cell(m.value) for m in row]
                 for row in cells
             ],
             texttemplate="%{text}",
@@ -109,6 +109,10 @@ def _heat_map(checked: Checked, measures: Sequence[Measure]) -> Any:
         xaxis={"title": "chunk that begins on", "type": "category"},
     )
     return figure
+
+
+def _cell(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def _furthest(features: Sequence[Signal]) -> list[Signal]:
