@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"]+$")]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 TargetName = Literal["local", "docker"]
+ENGINE = r"^(unix://\S+|ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-f:]+\])(:\d+)?(/\S*)?)$"
 ANY = "0.0.0.0"  # noqa: S104
 
 
@@ -66,11 +67,11 @@ class LocalTarget(Contract):
 
 
 class DockerTarget(Contract):
-    """Containers of a Docker or podman engine of this machine, behind the same HAProxy."""
+    """Containers of a Docker or podman engine, here or elsewhere, behind the same HAProxy."""
 
-    engine: Annotated[str, Field(pattern=r"^unix://\S+$")] | None = None
-    """Its address, such as `unix:///run/podman/podman.sock`; without it, what `DOCKER_HOST` says,
-    else Docker's own socket."""
+    engine: Annotated[str, Field(pattern=ENGINE)] | None = None
+    """Its address: `unix:///run/podman/podman.sock`, or `ssh://USER@MACHINE:PORT/run/docker.sock`,
+    where port and path may be left out; without it, what `DOCKER_HOST` says, else Docker's own."""
 
 
 class Canary(Contract):

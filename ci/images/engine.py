@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
 from ci.images.bases import untagged
+from ci.images.ssh import is_far, machine_of, reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,8 +150,12 @@ def connect() -> Engine:
     """
     import docker
 
+    host = _host()
     with answering():
-        client = docker.from_env(timeout=ANSWER_SECONDS)
+        if is_far(host):
+            client = docker.DockerClient(base_url=reached(host), timeout=ANSWER_SECONDS)
+        else:
+            client = docker.from_env(timeout=ANSWER_SECONDS)
         client.ping()
         return Engine(client)
 
@@ -173,7 +178,17 @@ def answering(what: str = "do it", host: str | None = None) -> Iterator[None]:
             "engine_refused", f"The container engine could not {what}: {_words(error)}."
         ) from None
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise MlopsError("no_engine", NO_ENGINE.format(host=host or _host())) from error
+        raise _no_engine(host or _host()) from error
+
+
+def _no_engine(host: str) -> MlopsError:
+    if is_far(host):
+        return MlopsError(
+            "no_engine",
+            f"No container engine answers at {host}: start Docker, or podman's service, on that "
+            f"machine, and make sure that {machine_of(host)} may open its socket.",
+        )
+    return MlopsError("no_engine", NO_ENGINE.format(host=host))
 
 
 def write_context(target: Any, recipe: Recipe) -> None:

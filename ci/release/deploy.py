@@ -66,6 +66,7 @@ def deploy(repository: Repository, name: str, reason: str = NO_REASON) -> Deploy
         finish(repository, name)
         service = _live_candidate(repository, contract, policy)
         if service is None:
+            _require_target(repository, contract, policy)
             with told(repository, name, why):
                 version = _registered(repository, contract, why)
             with told(repository, name, why, version.version):
@@ -85,6 +86,22 @@ def _require_no_host(repository: Repository, name: str) -> None:
             f"This checkout is the host {own.name}, which serves only what was released; merge "
             f"{name} to main, or deploy it in a clone of its own.",
         )
+
+
+def _require_target(
+    repository: Repository, contract: ModelContract, policy: DeploymentPolicy
+) -> None:
+    """Make sure, before anything is judged and registered, that an image could be built and run.
+
+    Raises:
+        MlopsError: ``no_engine``, ``bad_policy`` or ``base_without_digest``.
+    """
+    if policy.target == "docker":
+        from ci.images.image import bases_of
+        from ci.targets.engine import engine_of, require_engine
+
+        require_engine(engine_of(policy.docker))
+        bases_of(repository, contract)
 
 
 def _registered(repository: Repository, contract: ModelContract, why: Why) -> Version:

@@ -7,24 +7,32 @@ not write to the same files. How much is carried over already stands beside it.
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import json
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bentos.logs import trim
 from bentos.records import ACCESS_FILE, PREDICTIONS_FILE, make_room
 from ci.files import read_json, write_json
+from ci.images.recipes import PYTHON
 from ci.observe.recorded import kept_files
+from ci.targets.fresh import fresh
+from ci.targets.image import extract
 from ci.targets.launch import log_path, records_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from ci.repository import Repository
     from ci.targets.services import Service
 
+    Fresh = tuple[str, int, bytes]
+
+FAR_RECORDS = "/state/records"
 KNOWN_FILES = 64  # more than a service keeps
 PRIVATE, ANYBODY = 0o700, 0o777
 
@@ -38,17 +46,29 @@ def own_folder(repository: Repository, service: Service) -> Path:
     return folder
 
 
-def carry(repository: Repository, service: Service) -> None:
-    """Bring what is new."""
+def carry(repository: Repository, service: Service, far: Any | None = None) -> None:
+    """Bring what is new: from the service's folder here, or out of its container ``far`` away."""
     folder = _folder(repository, service)
     places = folder.with_suffix(".json")
     with _turn(repository, service.model):
         for kind in (ACCESS_FILE, PREDICTIONS_FILE):
             known: dict[str, int] = read_json(places) or {}
-            for identity, place, data in _fresh(folder, kind, known):
+            new = _inside(far, kind, known) if far else fresh(kept_files(folder, kind), known)
+            for identity, place, data in new:
                 _append(records_dir(repository, service.model) / kind, data)
                 known = {**{k: v for k, v in known.items() if k != identity}, identity: place}
                 write_json(places, dict(list(known.items())[-KNOWN_FILES:]))
+
+
+def lay_records(repository: Repository, service: Service, container: Any) -> None:
+    """Lay all that a container on another machine recorded, and that has ended, here."""
+    with tempfile.TemporaryDirectory(prefix="mlops-records-") as directory:
+        extract(container, FAR_RECORDS, directory)
+        shutil.copytree(
+            Path(directory, Path(FAR_RECORDS).name),
+            own_folder(repository, service),
+            dirs_exist_ok=True,
+        )
 
 
 def carry_printed(repository: Repository, service: Service, container: Any) -> None:
@@ -76,25 +96,14 @@ def _folder(repository: Repository, service: Service) -> Path:
     return records_dir(repository, service.model) / "carried" / service.container
 
 
-def _fresh(folder: Path, name: str, known: Mapping[str, int]) -> Iterator[tuple[str, int, bytes]]:
-    """The new whole lines of each file that has some, with its identity and the place after them.
-
-    A file is known by its first line, whatever it is called by now.
-    """
-    for path in kept_files(folder, name):
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:  # it was given another name, or deleted, just now
-            continue
-        with file:
-            first = file.readline()
-            identity = hashlib.sha256(first).hexdigest()[:16]
-            place = known.get(identity, 0)
-            file.seek(place)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole:
-            yield identity, place + len(whole), whole
+def _inside(container: Any, name: str, known: Mapping[str, int]) -> Iterator[Fresh]:
+    """As `fresh`, of the records in the volume of a container on another machine."""
+    program = (files("ci.targets") / "fresh.py").read_text(encoding="utf-8")
+    command = [PYTHON, "-I", "-B", "-c", program, FAR_RECORDS, name, json.dumps(known)]
+    code, printed = container.exec_run(command, stderr=False)
+    for line in printed.splitlines() if code == 0 else []:
+        identity, place, text = json.loads(line)
+        yield identity, place, text.encode("utf-8", "surrogateescape")
 
 
 def _append(path: Path, data: bytes) -> None:

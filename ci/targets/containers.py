@@ -7,6 +7,7 @@ to a folder of its own here.
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import MlopsError
 from ci.files import write_json
 from ci.images.engine import answering
-from ci.targets.carried import carry, carry_printed, forget
+from ci.images.ssh import is_far, keep_port
+from ci.targets import processes
+from ci.targets.carried import carry, carry_printed, forget, lay_records
 from ci.targets.engine import BUILD_SECONDS, client_of
 from ci.targets.given import (
     ACCESS,
@@ -24,13 +27,13 @@ from ci.targets.given import (
     STATE,
     files,
     packed,
+    place_of,
     rules,
 )
 from ci.targets.http import is_ready
 from ci.targets.image import bring_image, find_image, require_own
 from ci.targets.launch import drain_seconds, log_path, note_started, release_path
 from ci.targets.ports import free_port
-from ci.targets.processes import STOP_SECONDS
 from ci.targets.readiness import end_of, wait_until_ready
 
 if TYPE_CHECKING:
@@ -46,10 +49,13 @@ UP = ("running", "restarting")
 
 
 class Containers:
-    """The containers of one engine of this machine, whose ports are published here."""
+    """The containers of one engine, of whose machine ports are published, for itself alone.
+
+    From another machine `ssh` brings a port here, as a process beside each container.
+    """
 
     def __init__(self, engine: str) -> None:
-        self._engine = engine
+        self._engine, self._is_far = engine, is_far(engine)
 
     def has(self, service: Service) -> bool:
         """As `Target.has`."""
@@ -74,7 +80,7 @@ class Containers:
         write_json(release_path(repository, version.model, version.version), asdict(version))
         port = free_port(repository, policy.local)
         name = f"mlops-{version.model}-{version.version}-{secrets.token_hex(4)}"
-        service = note_started(repository, version, port, container=name, engine=self._engine)
+        service = self._noted(repository, version, port, name)
         image = find_image(self._engine, client, version)
         with answering(f"start {name}", self._engine):
             client.volumes.create(name)
@@ -96,6 +102,8 @@ class Containers:
             found = self._found(service)
         except MlopsError:
             return is_ready(service.url)
+        if self._is_far and not processes.is_running(service.pid, service.started):
+            return False
         return found is not None and found.status in UP
 
     def end(self, repository: Repository, service: Service) -> None:
@@ -110,18 +118,27 @@ class Containers:
         with answering(f"end {service.container}", self._engine):
             with suppress(NotFound):  # somebody removed it meanwhile
                 if container:
-                    container.stop(timeout=round(drain_seconds(repository, service) + STOP_SECONDS))
+                    container.stop(
+                        timeout=round(drain_seconds(repository, service) + processes.STOP_SECONDS)
+                    )
                     carry_printed(repository, service, container)
+                    if self._is_far:
+                        lay_records(repository, service, container)
                     container.remove(force=True)
             with suppress(NotFound):
                 client.volumes.get(service.container).remove()
+        processes.stop(service.pid, service.started)
         carry(repository, service)
         forget(repository, service)
 
     def bring_records(self, repository: Repository, service: Service) -> None:
         """As `Target.bring_records`."""
-        carry(repository, service)
         container = self._found(service)
+        if not self._is_far:
+            carry(repository, service)
+        elif container and container.status == "running":
+            with answering(f"read what {service.container} recorded", self._engine):
+                carry(repository, service, container)
         if container:
             with answering(f"read what {service.container} printed", self._engine):
                 carry_printed(repository, service, container)
@@ -143,13 +160,27 @@ class Containers:
         Raises:
             MlopsError: ``no_engine`` or ``engine_refused``.
         """
-        labels = [f"{PLACE_LABEL}={repository.root}", f"{MODEL_LABEL}={name}"]
+        labels = [f"{PLACE_LABEL}={place_of(repository, self._engine)}", f"{MODEL_LABEL}={name}"]
         with answering("look for containers", self._engine):
             found = client_of(self._engine).containers.list(all=True, filters={"label": labels})
             for container in found:
                 if container.name not in known:
-                    container.stop(timeout=round(STOP_SECONDS))
+                    container.stop(timeout=round(processes.STOP_SECONDS))
                     container.remove(force=True, v=True)
+
+    def _noted(self, repository: Repository, version: Version, port: int, name: str) -> Service:
+        """The service, in its model's record before anything of it is there."""
+        known = {"container": name, "engine": self._engine}
+        if not self._is_far:
+            return note_started(repository, version, port, **known)
+        noted: list[Service] = []
+
+        def note(pid: int, started: str) -> None:
+            noted.append(note_started(repository, version, port, pid=pid, started=started, **known))
+
+        command, log = keep_port(self._engine, port), log_path(repository, version.model)
+        processes.start(command, dict(os.environ), log, repository.state_dir, note)
+        return noted[0]
 
     def _found(self, service: Service) -> Any | None:
         """The container of ``service`` as it is now, or None."""

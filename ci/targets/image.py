@@ -59,7 +59,7 @@ def require_own(container: Any, version: Version) -> None:
     from bentos.build import bento_digest
 
     with tempfile.TemporaryDirectory(prefix="mlops-image-") as directory:
-        _extract(container, BENTO, directory)
+        extract(container, BENTO, directory)
         found = bento_digest(Path(directory, Path(BENTO).name))
     if found != version.digest:
         raise MlopsError(
@@ -69,7 +69,7 @@ def require_own(container: Any, version: Version) -> None:
         )
 
 
-def _extract(container: Any, folder: str, target: str) -> None:
+def extract(container: Any, folder: str, target: str) -> None:
     """Lay a folder of ``container`` into the folder ``target``."""
     stream, _ = container.get_archive(folder)
     with tempfile.TemporaryFile() as file:

@@ -26,7 +26,7 @@ from ci.images.recipes import BENTO, PYTHON, USER
 from ci.keys import make, revoke
 from ci.targets import image
 from ci.targets.carried import carry, forget, own_folder
-from ci.targets.engine import client_of
+from ci.targets.engine import client_at
 from ci.targets.given import PLACE_LABEL
 from ci.targets.image import DIGEST_LABEL, bring_image
 from ci.targets.launch import records_dir
@@ -69,7 +69,7 @@ def shared(engine: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def answering(engine: Podman) -> None:
     if engine.service.poll() is not None:
         engine.start()
-        client_of.cache_clear()
+        client_at.cache_clear()
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_an_engine_that_dies_in_the_middle_leaves_the_old_version_answering(
     assert "engine" in {finding.about for finding in services(repository)}
 
     engine.start()
-    client_of.cache_clear()
+    client_at.cache_clear()
     revoke(repository, key.id)
     access.write_text(access.read_text().replace("marketing", "sales"))
     (repository.state_dir / "access.json").unlink()

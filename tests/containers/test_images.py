@@ -22,6 +22,7 @@ from bentos.build import bento_digest
 from ci.contract.images import ImagesPolicy
 from ci.contract.policy import load_policy
 from ci.images.recipes import BENTO, BILL, PYTHON, USER
+from ci.registry.versions import registered
 from ci.repository import Repository
 from ci.setup.locks import pins
 from tests.containers.conftest import LANGUAGES, set_bases
@@ -29,7 +30,7 @@ from tests.e2e.test_documented_json import assert_documented
 from tests.support.command import Done, mlops
 from tests.support.podman import Podman
 from tests.support.registry import serving
-from tests.support.repositories import git
+from tests.support.repositories import git, own_ports
 from tests.support.services import LOCK, free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -315,3 +316,42 @@ def test_lock_pins_what_a_registry_has_now(
         name, _, digest = each.partition("@")
         assert name == f"{registry}/base:1"
         assert engine.client.images.pull(f"{registry}/base@{digest}").attrs["RepoDigests"]
+
+
+def test_a_deployment_builds_the_image_of_each_language_and_serves_it(
+    engine: Podman,
+    trained: Repository,
+    built: dict[str, Any],
+    bases: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    repository = Repository(tmp_path / "repository")
+    shutil.copytree(trained.root, repository.root, symlinks=True)
+    port = own_ports(repository.root, 28000)
+    policy = repository.policies_dir / "deployment.yaml"
+    policy.write_text(f"{policy.read_text()}target: docker\ndocker: {{engine: {engine.host}}}\n")
+    set_bases(repository, dict.fromkeys(LANGUAGES, "debian:bookworm-slim"))
+    early = mlops(repository.root, "deploy", "sales-python", "--json")
+    assert early.error == "base_without_digest"
+    assert list(registered(repository, "sales-python")) == [], "refused before anything is kept"
+    set_bases(repository, bases)
+    for each in engine.client.images.list(filters={"label": "mlops.model"}):
+        engine.client.images.remove(each.id, force=True)
+    try:
+        for language in LANGUAGES:
+            name = f"sales-{language}"
+            done = mlops(repository.root, "deploy", name, "--json", seconds=BUILD_SECONDS)
+            assert done.code == 0, (done.stdout, done.stderr)
+            assert f"Building the image {name}" in done.stderr
+            url = f"http://127.0.0.1:{port}/{name}/predict"
+            answer = httpx.post(url, json={"rows": [{"price": PRICE, "region": "north"}]})
+            assert (answer.status_code, answer.json()["version"]) == (200, 1)
+        predict = repository.model_dir("sales-python") / "predict.py"
+        predict.write_text(predict.read_text() + "# another line\n")
+        for command in ("train", "deploy", "rollback"):
+            assert mlops(repository.root, command, "sales-python").code == 0
+        url = f"http://127.0.0.1:{port}/sales-python/metadata"
+        assert httpx.get(url).json()["version"] == 1
+    finally:
+        assert mlops(repository.root, "stop").code == 0
+    assert engine.client.containers.list(all=True) == []

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bentos.serve import serve_environment
+from ci.contract.deployment import DockerTarget
+from ci.errors import MlopsError
 from ci.repository import Repository
 from ci.targets import launch, local, processes
+from ci.targets.engine import engine_of
 from ci.targets.services import LIVE, Record, Service, write_record
 
 # Ends a while after it was told to, and says so.
@@ -83,3 +87,19 @@ def test_a_service_is_given_nothing_of_our_environment_that_it_does_not_need(
     assert given["R_LIBS_USER"] == "/somewhere"
     assert given["BENTOML_HOME"] == str(tmp_path)
     assert given["BENTOML_DO_NOT_TRACK"] == "true"
+
+
+def test_an_engine_whose_containers_nobody_here_could_reach_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.7:2375")
+    with pytest.raises(MlopsError, match="ssh://USER@MACHINE") as caught:
+        engine_of(DockerTarget())
+    assert caught.value.code == "far_engine"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
+    assert engine_of(DockerTarget()) == "tcp://127.0.0.1:2375"
+    for good in ("ssh://m", "ssh://mlops@m.example:2222/run/docker.sock", "ssh://u@[fe80::1]"):
+        assert engine_of(DockerTarget(engine=good)) == good
+    for bad in ("tcp://10.0.0.7:2375", "ssh://", "ssh://u@-oProxyCommand=x y", "ssh://u:secret@m"):
+        with pytest.raises(ValidationError):
+            DockerTarget(engine=bad)
