@@ -58,13 +58,20 @@ def send(kind: bytes, number: int, body: bytes) -> None:
 
 def describe(error: BaseException, folder: Path) -> bytes:
     """The error's own text and the innermost line of the model's code that it passed."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {_text(error)}"
     if isinstance(error, SyntaxError):
         return text.encode(errors="replace")
     frames = traceback.extract_tb(error.__traceback__)
     own = [each for each in frames if Path(each.filename).parent == folder]
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"{text}{where}".encode(errors="replace")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the model's own exception class, which may be wrong as well
+        return "it has no text"
 
 
 def load_module(path: Path) -> ModuleType:

@@ -226,6 +226,13 @@ def test_an_idle_death_is_noticed_without_a_request(watched: Watched) -> None:
     assert wait_until(lambda: watched.pool.alive() == 1)
 
 
+def test_an_error_that_has_no_text_costs_no_worker(watched: Watched) -> None:
+    with pytest.raises(ModelError):
+        watched.ask("no text")
+    assert watched.ask("", 4.0) == [8.0]
+    assert watched.pool.restarts == 0
+
+
 def test_printing_goes_to_the_log(watched: Watched, tmp_path: Path) -> None:
     assert watched.ask("print", 4.0) == [8.0]
     text = (tmp_path / "log").read_text()

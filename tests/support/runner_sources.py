@@ -20,12 +20,19 @@ def once(model):
     return True
 
 
+class NoText(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
 def predict(model, rows):
     action, x = rows["action"][0], rows["x"]
     with open(model / "calls", "a") as calls:
         calls.write(action + "\\n")
     if action == "raise":
         raise ValueError("no such store")
+    if action == "no text":
+        raise NoText
     if action == "loop":
         while True:
             pass
@@ -92,6 +99,8 @@ predict_rows <- function(model, rows) {
   if (action == "raise") {
     stop("no such store")
   }
+  odd <- structure(class = c("odd", "error", "condition"), list(message = NULL))
+  if (action == "no text") stop(odd)
   if (action == "loop") while (TRUE) {}
   if (action == "exit") quit("no", 3)
   if (action == "kill") tools::pskill(Sys.getpid(), 9)
@@ -131,6 +140,9 @@ predict_rows <- function(model, rows) {
 """
 
 JULIA = """\
+struct NoText <: Exception end
+Base.showerror(::IO, ::NoText) = error("no text")
+
 load_model(directory) = directory
 
 function once(model)
@@ -146,6 +158,7 @@ function predict_rows(model, rows)
     if action == "raise"
         error("no such store")
     end
+    action == "no text" && throw(NoText())
     if action == "loop"
         while true
         end
