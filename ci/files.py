@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from ci import yaml_bounds
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -20,7 +22,7 @@ def read_yaml_quickly(path: Path) -> dict[str, Any]:
     For questions over all models at once; whoever acts on a model reads it strictly.
     """
     try:
-        data = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 (a safe loader)
+        _, data = yaml_bounds.read(path.read_text(encoding="utf-8-sig"), _Loader)
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import bentos
 import ci
+from ci.dvc_file import entries, mappings, stages
 from ci.files import file_digest, read_yaml_quickly
 
 if TYPE_CHECKING:
@@ -87,18 +88,17 @@ def _is_generated(path: Path, outputs: set[str]) -> bool:
 def pipeline_outputs(pipeline: dict[str, Any]) -> set[str]:
     """Paths that the stages of a parsed ``dvc.yaml`` write, relative to its folder."""
     found: set[str] = set()
-    for stage in (pipeline.get("stages") or {}).values():
+    for stage in stages(pipeline):
         for kind in ("outs", "metrics", "plots"):
-            for out in stage.get(kind) or []:
-                path = next(iter(out)) if isinstance(out, dict) else out
+            for out in entries(stage, kind):
+                path = next(iter(out), "") if isinstance(out, dict) else out
                 found.add(posixpath.normpath(str(path)))
     return found
 
 
 def _outside_deps(pipeline: dict[str, Any], folder: str) -> list[str]:
     """Dependencies outside the model's folder, as paths from the root."""
-    stages = (pipeline.get("stages") or {}).values()
-    deps = {str(dep) for stage in stages for dep in stage.get("deps") or []}
+    deps = {str(dep) for stage in stages(pipeline) for dep in entries(stage, "deps")}
     paths = {posixpath.normpath(posixpath.join(folder, dep)) for dep in deps}
     return sorted(path for path in paths if not path.startswith(f"{folder}/"))
 
@@ -118,14 +118,14 @@ def recorded_digest(root: Path, path: str) -> str | None:
     """DVC's recorded digest of a tracked file, from the ``dvc.lock`` or ``.dvc`` file near it."""
     file = root / path
     tracked = read_yaml_quickly(file.with_name(f"{file.name}.dvc"))
-    for out in tracked.get("outs") or []:
+    for out in mappings(entries(tracked, "outs")):
         if out.get("path") == file.name:
             return str(out.get("md5"))
     for folder in file.parents:
         lock = read_yaml_quickly(folder / "dvc.lock")
-        for stage in (lock.get("stages") or {}).values():
-            for out in stage.get("outs") or []:
-                if folder / out["path"] == file:
+        for stage in stages(lock):
+            for out in mappings(entries(stage, "outs")):
+                if folder / str(out.get("path")) == file:
                     return str(out.get("md5"))
         if folder == root:
             break

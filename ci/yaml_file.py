@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ci import yaml_bounds
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -60,12 +61,29 @@ class YamlFile:
         return None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice (YAML would keep the last silently)."""
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice (YAML would keep the last silently).
+
+    A value that is none of its type (the day 2026-02-30) is an error with its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:
+            raise yaml.MarkedYAMLError(
+                problem=f"{str(node.value)[:40]!r} is no value ({str(error)[:100]})",
+                problem_mark=node.start_mark,
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key is one word, not a list or a mapping",
+                    problem_mark=key_node.start_mark,
+                )
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key_node.value!r} is written twice",
@@ -88,8 +106,7 @@ def read_yaml(path: Path, name: str) -> YamlFile:
     except UnicodeDecodeError:
         raise _bad(name, "the file is not UTF-8; save it as UTF-8 in your editor") from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+        node, data = yaml_bounds.read(text, _StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise _bad(name, f"this is not valid YAML: {error.problem}", line) from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ci.dvc_file import entries, mappings, stages
 from ci.errors import MlopsError
 from ci.files import read_yaml_quickly
 from ci.pipeline.dvc import environment
@@ -45,7 +46,7 @@ def objects_in(repository: Repository, datasets: Iterable[str]) -> list[DataObje
         for file in sorted(folder.rglob("*.dvc")):
             found += _outs(repository, file.parent, read_yaml_quickly(file), made=False)
         lock = read_yaml_quickly(folder / "dvc.lock")
-        for stage in (lock.get("stages") or {}).values():
+        for stage in stages(lock):
             found += _outs(repository, folder, stage, made=True)
     return found
 
@@ -55,8 +56,8 @@ def _outs(
 ) -> list[DataObject]:
     return [
         DataObject(repository.relative(folder / out["path"]), str(out["md5"]), made)
-        for out in record.get("outs") or []
-        if out.get("md5")
+        for out in mappings(entries(record, "outs"))
+        if out.get("md5") and isinstance(out.get("path"), str)
     ]
 
 
@@ -70,15 +71,15 @@ def _datasets(repository: Repository, models: Iterable[str]) -> set[str]:
             continue
         seen.add(folder)
         contract = read_yaml_quickly(folder / "model.yaml")
-        waiting += [repository.data_dir / str(name) for name in contract.get("datasets") or []]
-        waiting += [repository.models_dir / str(name) for name in contract.get("depends_on") or []]
+        waiting += [repository.data_dir / str(name) for name in entries(contract, "datasets")]
+        waiting += [repository.models_dir / str(name) for name in entries(contract, "depends_on")]
         waiting += _read_by_stages(repository, folder)
     return {folder.name for folder in seen if folder.parent == repository.data_dir}
 
 
 def _read_by_stages(repository: Repository, folder: Path) -> list[Path]:
-    stages = (read_yaml_quickly(folder / "dvc.yaml").get("stages") or {}).values()
-    deps = [str(dep) for stage in stages for dep in stage.get("deps") or []]
+    pipeline = read_yaml_quickly(folder / "dvc.yaml")
+    deps = [str(dep) for stage in stages(pipeline) for dep in entries(stage, "deps")]
     found = []
     for dep in deps:
         parts = Path(repository.relative(folder / dep)).parts

@@ -46,5 +46,6 @@ def matrix(repository: Repository, touched: Iterable[Touched]) -> dict[str, list
 def language_of(repository: Repository, name: str) -> str:
     """What the contract of ``name`` says, even where the rest of it is broken."""
     contract = read_yaml_quickly(repository.models_dir / name / "model.yaml")
-    language = str(contract.get("language"))
-    return language if language in PREDICT_FILES else NO_LANGUAGE
+    language = contract.get("language")
+    known = isinstance(language, str) and language in PREDICT_FILES
+    return str(language) if known else NO_LANGUAGE

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ci.dvc_file import entries, stages
 from ci.files import read_yaml_quickly
 from ci.fingerprint import IGNORED_NAMES
 from ci.git import changed_files
@@ -67,7 +68,7 @@ def _add_by_dataset(
         return
     _add_derived_datasets(repository, datasets)
     for name in names:
-        for dataset in _contract(repository, name).get("datasets") or []:
+        for dataset in _listed(repository, name, "datasets"):
             if dataset in datasets:
                 reasons.setdefault(name, f"dataset {dataset}: {datasets[dataset]}")
 
@@ -87,15 +88,14 @@ def _add_derived_datasets(repository: Repository, datasets: dict[str, str]) -> N
 
 def _source_datasets(repository: Repository, name: str) -> set[str]:
     pipeline = read_yaml_quickly(repository.data_dir / name / "dvc.yaml")
-    stages = (pipeline.get("stages") or {}).values()
-    deps = [str(dep) for stage in stages for dep in stage.get("deps") or []]
+    deps = [str(dep) for stage in stages(pipeline) for dep in entries(stage, "deps")]
     return {dep.split("/")[1] for dep in deps if dep.startswith("../") and dep.count("/") > 1}
 
 
 def _add_dependents(repository: Repository, names: list[str], reasons: dict[str, str]) -> None:
     if not reasons:
         return  # a change that touches no model need not read every contract
-    parents = {name: _contract(repository, name).get("depends_on") or [] for name in names}
+    parents = {name: _listed(repository, name, "depends_on") for name in names}
     _spread(parents, reasons, lambda parent: f"depends on {parent}, which is touched")
 
 
@@ -113,6 +113,7 @@ def _spread(
                 grown = True
 
 
-def _contract(repository: Repository, name: str) -> dict[str, Any]:
-    """The raw contract: a plan must not fail because some other model's contract is broken."""
-    return read_yaml_quickly(repository.models_dir / name / "model.yaml")
+def _listed(repository: Repository, name: str, key: str) -> list[str]:
+    """The names at ``key`` of a contract, which may be broken: no other model's plan ends by it."""
+    contract = read_yaml_quickly(repository.models_dir / name / "model.yaml")
+    return [each for each in entries(contract, key) if isinstance(each, str)]

@@ -146,7 +146,9 @@ def _check_origin(
     place = f"models/{manifest.model}/"
     links = [path for path in source.links if path.startswith(place)]
     if links:
-        raise bad_handover(f"{links[0][:200]} is a link; only plain files can be judged")
+        raise bad_handover(
+            f"{links[0][:200]} is a link or has an unusual name; only plain files can be judged"
+        )
     made = fingerprint(Repository(source.root), manifest.model, Platform.of(source.root))
     if made != manifest.source:
         raise bad_handover(f"its fingerprint is not that of the pull request ({made[:12]})")

@@ -25,6 +25,7 @@ TRAINING = "pull-request.yml"
 TESTS = "platform.yml"
 # The second is how the checks of a bot's pull request are started.
 EVENTS = ("pull_request", "workflow_dispatch")
+NOT_LOOKED_AT = "see that each is as the documentation has it, and push again."
 UNREADABLE = ("merge_conflict", "state_in_git", "too_large")
 
 
@@ -78,11 +79,14 @@ def look(
     fetch(repository, int(pull["number"]), sha)
     try:
         merged = source(repository, sha, scratch / "merged")
+        facts = Facts(scope_of(repository, merged))
     except MlopsError as error:
         if error.code not in UNREADABLE:
             raise
         return Look(pull, sha, None, Facts(None, problem=error.message))
-    facts = Facts(scope_of(repository, merged))
+    except Exception as error:  # what strangers pushed must not leave them without an answer
+        problem = f"Its files can't be looked at ({type(error).__name__}): {NOT_LOOKED_AT}"
+        return Look(pull, sha, None, Facts(None, problem=problem))
     if facts.scope and facts.scope.models:
         facts = replace(facts, training=_newest(github, pull, TRAINING))
     if facts.scope and facts.scope.platform:

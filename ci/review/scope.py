@@ -30,6 +30,14 @@ PLATFORM = (
 )
 # Written by `mlops codeowners`, together with each new model: no code depends on it.
 UNTESTED = (".github/CODEOWNERS",)
+# What says which tests there are and how they run: a change of it may be a test left out.
+TESTS = (
+    ".github/actions/",
+    ".github/workflows/platform.yml",
+    "Makefile",
+    "pyproject.toml",
+    "tests/",
+)
 SHOWN = 5
 PARTS = {
     "evaluation": "how it is judged (`evaluation`)",
@@ -90,6 +98,12 @@ def _platform_notices(files: list[str]) -> list[str]:
         found.append(
             f"**The platform is changed** ({_listed(rest)}). It was judged by the code of the "
             "default branch; its own tests must pass too."
+        )
+    tests = [file for file in files if file.startswith(TESTS)]
+    if tests:
+        found.append(
+            f"**The platform's tests are changed** ({_listed(tests)}). Those that ran are this "
+            "pull request's own: look for what they no longer test."
         )
     return found
 

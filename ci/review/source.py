@@ -24,6 +24,9 @@ REF = "refs/kronkers/pull"
 FOLDERS = ("models", "data", "policies", "bentos", "ci/locks")
 MOST_BYTES = 200 << 20
 STATE = ".mlops/"
+# Bytes of a path and of one name in it, as disks take them; what bytes that are no UTF-8 become.
+LONGEST_PATH, LONGEST_NAME = 1_000, 255
+UNREADABLE = "\ufffd"
 PLAIN_FILES = ("100644", "100755")
 
 
@@ -32,7 +35,7 @@ class Source:
     """A pull request merged into ``base_sha``: the changed files, and the tree in ``root``.
 
     ``root`` holds the plain files of FOLDERS only; ``links`` are paths in them that are no plain
-    files and were left out.
+    files, or have a name that no disk takes, and were left out.
     """
 
     head_sha: str
@@ -124,8 +127,14 @@ def _write(git: _Git, tree: str, into: Path) -> list[str]:
 
 
 def _is_safe(path: str) -> bool:
+    """Whether ``path`` is one that a disk takes, and says what Git says."""
     parts = path.split("/")
-    return not any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+    if UNREADABLE in path or len(path.encode()) > LONGEST_PATH:
+        return False
+    return not any(
+        part in ("", ".", "..") or part.lower() == ".git" or len(part.encode()) > LONGEST_NAME
+        for part in parts
+    )
 
 
 @dataclass(frozen=True)
