@@ -124,7 +124,7 @@ def _candidate(work: _Work, target: Path) -> Packaged:
 
     repository, name = work.repository, work.name
     contract = work.run("check", lambda: _checked_contract(repository, name))
-    work.run("train", lambda: train(repository, name))
+    work.run("train", lambda: train(repository, name, kept=False))
     table, answers = work.run("predict", lambda: _answers(repository, contract))
     packaged = work.run("package", lambda: package(repository, name))
     log = repository.state_dir / "logs" / f"conformance-{name}.log"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,8 +32,14 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 
-def train(repository: Repository, name: str) -> Candidate:
+def train(repository: Repository, name: str, *, kept: bool = True) -> Candidate:
     """Train ``name`` and return its candidate; a candidate that still holds is returned as it is.
+
+    Args:
+        repository: the checkout.
+        name: the model.
+        kept: whether MLflow is told of the run. A job whose registry ends with it tells it nothing:
+            its run has an id, which the version that comes of it names.
 
     Raises:
         MlopsError: ``unknown_model``, ``bad_contract``, ``missing_toolchain``, ``busy``,
@@ -51,7 +59,7 @@ def train(repository: Repository, name: str) -> Candidate:
             say(f"{name}: nothing has changed since run {unchanged.run_id}.")
             return unchanged
         require(contract.language)
-        return _run(repository, contract)
+        return _run(repository, contract, kept=kept)
 
 
 def _unchanged(repository: Repository, contract: ModelContract) -> Candidate | None:
@@ -73,7 +81,7 @@ def _input_stats(repository: Repository, name: str) -> dict[str, str]:
     return found
 
 
-def _run(repository: Repository, contract: ModelContract) -> Candidate:
+def _run(repository: Repository, contract: ModelContract, *, kept: bool) -> Candidate:
     name = contract.name
     begin = time.monotonic()
     log = repository.state_dir / "logs" / f"train-{name}.log"
@@ -100,13 +108,13 @@ def _run(repository: Repository, contract: ModelContract) -> Candidate:
         inputs=_input_stats(repository, name),
         toolchain=toolchain(contract.language),
     )
+    if not kept:
+        return _written(repository, replace(draft, run_id=uuid.uuid4().hex))
     return _record(repository, draft, determinants)
 
 
 def _record(repository: Repository, draft: Candidate, determinants: dict[str, str]) -> Candidate:
     """Log the run to MLflow, once: the same candidate keeps its run."""
-    from dataclasses import replace
-
     from ci.registry.runs import log_run
 
     before = read_candidate(repository, draft.model)
@@ -116,5 +124,9 @@ def _record(repository: Repository, draft: Candidate, determinants: dict[str, st
     else:
         with step(f"{draft.model}: logging the run to MLflow"):
             candidate = replace(draft, run_id=log_run(repository, draft, determinants))
+    return _written(repository, candidate)
+
+
+def _written(repository: Repository, candidate: Candidate) -> Candidate:
     write_candidate(repository, candidate)
     return candidate

@@ -54,7 +54,7 @@ def obtain(
         _put_in_place(repository, contract, taken)
     except NotTakenError as error:
         say(f"{name}: training again, since {error}.")
-        train(repository, name)
+        train(repository, name, kept=False)
         return Origin("trained again", str(error), pulls[0]["number"] if pulls else None)
     say(f"{name}: taking the candidate that was reviewed in #{taken.pull}.")
     return Origin("reviewed", None, taken.pull)

@@ -27,12 +27,16 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class PullRequest:
-    """A repository on `main`, a head commit beside it, and what its job handed over."""
+    """A repository on `main`, a head commit beside it, and what its job handed over.
+
+    ``left`` are the names of what its job left behind in `.mlops`.
+    """
 
     base: Repository
     head_sha: str
     base_sha: str
     files: Mapping[str, bytes]
+    left: frozenset[str]
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -120,10 +124,11 @@ def pull_request(
     head_sha = commit_all(base.root)
     made = make_handover(base, MODEL, head_sha, base_sha, folder / "handover")
     assert made.failure is None, made.failure
+    left = frozenset(path.name for path in base.state_dir.iterdir())
     git(base.root, "checkout", "-q", "-f", "main")
     git(base.root, "clean", "-q", "-d", "-f", "-x")
     files = {path.name: path.read_bytes() for path in (folder / "handover").iterdir()}
-    return PullRequest(base, head_sha, base_sha, files)
+    return PullRequest(base, head_sha, base_sha, files, left)
 
 
 __all__ = ["BENTO", "MODEL", "PullRequest", "pull_request", "tarred", "untarred", "zipped"]

@@ -39,6 +39,12 @@ def test_an_honest_handover_is_read_and_judged(pull: PullRequest, tmp_path: Path
     assert found.notices == ()
 
 
+def test_its_job_opens_no_registry_that_would_end_with_it(pull: PullRequest) -> None:
+    assert "candidates" in pull.left
+    assert "mlflow.db" not in pull.left
+    assert len(pull.manifest["candidate"]["run_id"]) == 32
+
+
 # --- the zip itself ---------------------------------------------------------------------------
 
 

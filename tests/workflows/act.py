@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.workflows.act_log import Job, read
@@ -21,20 +23,21 @@ from tests.workflows.workflow_files import ACTIONS, LABEL, HarnessError, Workflo
 ACT = Path(sys.executable).with_name("act")
 LONGEST_SECONDS = 540
 FROM_JSON = re.compile(r"\$\{\{\s*fromJSON\(\s*needs\.([\w-]+)\.outputs\.([\w-]+)\s*\)\s*\}\}")
-# What act runs JavaScript actions with; the stubs are Python, and so is our hashFiles. No shell:
+# What act runs JavaScript actions with; the stubs are Python, and so is our hashFiles. They need no
+# package, and a run starts dozens of them: so no site, and the stub in this same process. No shell:
 # a shell drops variables such as INPUT_FETCH-DEPTH.
 NODE = """\
-#!{python} -Es
-import os
+#!{python} -IS
+import runpy
 import sys
 
-arguments = sys.argv[1:]
-if arguments == ["--version"]:
+if sys.argv[1] == "--version":
     print("v24.0.0")
     sys.exit()
-if arguments[0].endswith("/hashfiles/index.js"):
-    arguments[0] = "{lib}/hash_files.py"
-os.execve("{python}", ["{python}", "-s", *arguments], {{**os.environ, "PYTHONPATH": "{lib}"}})
+script = "{lib}/hash_files.py" if sys.argv[1].endswith("/hashfiles/index.js") else sys.argv[1]
+sys.argv = [script, *sys.argv[2:]]
+sys.path.insert(0, "{lib}")
+runpy.run_path(script, run_name="__main__")
 """
 
 
@@ -102,6 +105,7 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
         "LANG": "C.UTF-8",
         "PATH": f"{_programs(folder)}:{setting.path}",
         "STANDIN_CML": str(ACTIONS.parent / "cml"),
+        "STANDIN_PACKAGES": packages().name,
         "STANDIN_VENV": str(Path(sys.executable).parents[1]),
         # act gives a step a terminal, GitHub does not.
         "GIT_PAGER": "cat",
@@ -117,6 +121,12 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
     if not any("jobID" in line for line in lines):
         raise HarnessError(f"act did not run {workflow.path}: {done.stdout[-2000:]}{done.stderr}")
     return lines
+
+
+@cache
+def packages() -> TemporaryDirectory[str]:
+    """Where the stubs note, once for all runs of this process, which packages a lock brings."""
+    return TemporaryDirectory(prefix="standin-packages-")
 
 
 def _programs(folder: Path) -> Path:

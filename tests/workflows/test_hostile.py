@@ -1,4 +1,4 @@
-"""A fork's pull request gets its report and no secret; poisoned artifacts get a sentence."""
+"""Poisoned artifacts of a fork's pull request get a sentence."""
 
 from __future__ import annotations
 
@@ -15,24 +15,12 @@ from markdown_it import MarkdownIt
 from tests.support.handovers import zipped
 from tests.workflows.conftest import MakeWorld
 from tests.workflows.standin.actions import add_artifact
-from tests.workflows.world import World
 
 NASTY = (
     "@kronkers/everyone <img src=x onerror=alert(1)> ![x](https://evil.example/x.png) "
     "[click](javascript:alert(1)) https://evil.example `code` #1 </details> |cell| "
     "\u202eesrever\u202c \x1b[31m =HYPERLINK(1) <!-- kronkers verdict -->"
 )
-
-
-def test_a_forks_pull_request_gets_the_whole_report(world: World) -> None:
-    world.secrets["DEPLOY_KEY"] = "a secret"
-    change = {"models/sales-python/params.yaml": "train: {shrinkage: 0.01}\n"}
-    pull = world.open_pull("theirs", change, fork=True)
-    run, report = world.run_pull_request(pull)
-    assert (run.conclusion, report.conclusion) == ("success", "success")
-    assert world.status(pull)["state"] == "success"
-    assert "# Pass: 1 model may go live." in world.report(pull)
-    assert "a secret" not in run.log + report.log
 
 
 def manifest(model: str, head: str, base: str, **changes: Any) -> dict[str, Any]:

@@ -12,24 +12,6 @@ from tests.workflows.world import World
 CHANGE = {"models/sales-python/params.yaml": "train: {shrinkage: 0.01}\n"}
 
 
-def test_hiccups_are_outlived(world: World) -> None:
-    pull = world.open_pull("tune", CHANGE)
-    run = world.begin_pull_request(pull)
-    world.github.fail_next("POST", "/statuses/", 500, times=2)
-    world.github.rate_limit_next("GET", "/pulls", seconds=1)
-    world.run_report(run, "requested")
-    world.finish(run)
-    world.github.fail_next("GET", "/artifacts", 502)
-    world.github.fail_next("GET", "/artifacts", 0)
-    world.github.rate_limit_next("POST", "/statuses/", secondary=False)
-    world.github.fail_next("PATCH", "/issues/comments/", 503)
-    report = world.run_report(run)
-    assert report.conclusion == "success", report.log
-    assert world.github.faults == []
-    assert world.status(pull)["state"] == "success"
-    assert "sales-python" in world.report(pull)
-
-
 # As often as it is asked, and at once, so that the test does not wait.
 LASTING: dict[str, Any] = {"times": 1000, "headers": {"retry-after": "0"}}
 
@@ -72,21 +54,33 @@ def test_what_lasts_is_said_and_is_put_right_by_the_next_run(world: World) -> No
     assert world.status(pull)["state"] == "success"
 
 
-def test_a_candidate_that_cannot_be_fetched_is_not_waved_through(world: World) -> None:
+def test_a_candidate_that_cannot_be_fetched_is_not_waved_through_and_hiccups_are_outlived(
+    world: World,
+) -> None:
     pull = world.open_pull("tune", CHANGE)
-    run = world.finish(world.begin_pull_request(pull))
+    run = world.begin_pull_request(pull)
+    world.github.fail_next("POST", "/statuses/", 500, times=2)
+    world.github.rate_limit_next("GET", "/pulls", seconds=1)
+    world.run_report(run, "requested")
+    world.finish(run)
+    assert world.github.faults == []
+
     world.github.fail_next("GET", "/zip", 503, **LASTING)
     report = world.run_report(run)
     assert re.search(r"GitHub: GET \S+/zip answered 503", said(report))
     assert world.status(pull)["state"] != "success"
+
     world.github.faults.clear()
-    assert world.rerun(report).conclusion == "success"
+    world.github.fail_next("GET", "/artifacts", 502)
+    world.github.fail_next("GET", "/artifacts", 0)
+    world.github.rate_limit_next("POST", "/statuses/", secondary=False)
+    world.github.fail_next("PATCH", "/issues/comments/", 503)
+    report = world.rerun(report)
+    assert report.conclusion == "success", report.log
+    assert world.github.faults == []
     assert world.status(pull)["state"] == "success"
+    assert "sales-python" in world.report(pull)
 
-
-def test_a_release_outlives_hiccups(world: World) -> None:
-    pull = world.open_pull("tune", CHANGE)
-    world.run_pull_request(pull)
     world.review(pull, "bob")
     world.merge(pull)
     world.github.fail_next("GET", "/artifacts", 500)
@@ -97,6 +91,7 @@ def test_a_release_outlives_hiccups(world: World) -> None:
     world.github.fail_next("POST", "/git-receive-pack", 503)
     (deployment,) = world.run_push()
     assert deployment.conclusion == "success", deployment.log
+    assert "taking the candidate that was reviewed" in deployment.log
     assert world.github.faults == []
     tags = [each["tag_name"] for each in world.github.releases.values()]
     assert sorted(tags) == ["data-store", "sales-python/v1"]

@@ -5,13 +5,13 @@ It is this checkout's, with the packages of the job's own lock and no others.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import re
 import tarfile
 from collections.abc import Iterator
-from importlib.metadata import distributions
 from pathlib import Path
 
 from runner_side import ask, fail, given, is_true, output, workspace
@@ -83,8 +83,10 @@ def _link_environment(target: Path, lock: str) -> None:
     for name in ("bin", "pyvenv.cfg"):
         _link(target / name, source / name)
     packages = next(source.glob("lib/python3*/site-packages"))
-    for name in _parts(packages, _locked(workspace() / "ci" / "locks" / f"{lock}.txt")):
-        _link(target / packages.relative_to(source) / name, packages / name)
+    place = target / packages.relative_to(source)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in _parts(packages, workspace() / "ci" / "locks" / f"{lock}.txt"):
+        _link(place / name, packages / name)
 
 
 def _link(link: Path, target: Path) -> None:
@@ -93,12 +95,21 @@ def _link(link: Path, target: Path) -> None:
         link.symlink_to(target)
 
 
-def _locked(path: Path) -> set[str]:
-    return set(re.findall(r"^([a-z0-9-]+)==", path.read_text(encoding="utf-8"), re.MULTILINE))
+def _parts(packages: Path, lock: Path) -> list[str]:
+    """What the packages of ``lock`` have put side by side into ``packages``; looked up once."""
+    content = lock.read_bytes()
+    known = Path(os.environ["STANDIN_PACKAGES"], hashlib.sha256(content).hexdigest())
+    if not known.exists():
+        names = set(re.findall(r"^([a-z0-9-]+)==", content.decode(), re.MULTILINE))
+        draft = known.with_suffix(f".{os.getpid()}")
+        draft.write_text("\n".join(_put_there(packages, names)))
+        draft.replace(known)
+    return known.read_text().splitlines()
 
 
-def _parts(packages: Path, names: set[str]) -> Iterator[str]:
-    """What the packages ``names`` have put side by side into ``packages``."""
+def _put_there(packages: Path, names: set[str]) -> Iterator[str]:
+    from importlib.metadata import distributions
+
     for each in distributions(path=[str(packages)]):
         if re.sub(r"[-_.]+", "-", each.name).lower() in names:
             top = {file.parts[0] for file in each.files or ()}

@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def given(name: str) -> str:
@@ -77,21 +72,30 @@ def ask(
     method: str, path: str, query: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[int, dict[str, str], bytes]:
     """Ask the stand-in's services for runners."""
-    url = f"{os.environ['GITHUB_API_URL']}/_runner/{path}?{urllib.parse.urlencode(query or {})}"
-    return _send(urllib.request.Request(url, data=body, method=method))  # noqa: S310
+    from urllib.parse import urlencode
+
+    url = f"{os.environ['GITHUB_API_URL']}/_runner/{path}?{urlencode(query or {})}"
+    return _send(url, method, body)
 
 
 def api(path: str, bearer: str) -> tuple[int, dict[str, str], bytes]:
     """GET from the API with a token."""
-    request = urllib.request.Request(os.environ["GITHUB_API_URL"] + path)  # noqa: S310
-    # Not sent on to where a redirect leads.
-    request.add_unredirected_header("Authorization", f"Bearer {bearer}")
-    return _send(request)
+    return _send(os.environ["GITHUB_API_URL"] + path, "GET", None, bearer)
 
 
-def _send(request: urllib.request.Request) -> tuple[int, dict[str, str], bytes]:
+def _send(
+    url: str, method: str, body: bytes | None, bearer: str | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    # Most stubs ask nothing, and this takes longer to import than they take to run.
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(url, data=body, method=method)  # noqa: S310
+    if bearer:  # not sent on to where a redirect leads
+        request.add_unredirected_header("Authorization", f"Bearer {bearer}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with _OPENER.open(request) as answer:
+        with opener.open(request) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
