@@ -10,7 +10,9 @@ from ci.cli.options import Json
 from ci.cli.output import emit, table
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name in policies/deployment.yaml.")]
-Once = Annotated[bool, typer.Option("--once", help="Look once, and end.")]
+Once = Annotated[
+    bool, typer.Option("--once", help="Look once, and end; where this host runs, it looks now.")
+]
 Every = Annotated[float, typer.Option("--every", metavar="SECONDS", help="Between two looks.")]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Take the name of a host whose machine is gone.")

@@ -13,6 +13,7 @@ from ci.console import say
 from ci.errors import MlopsError
 from ci.host import converge as step
 from ci.host.alarm import Alarm
+from ci.host.asked import answer, ask, asked
 from ci.host.lease import is_shared, take_turn
 from ci.host.pins import pending, set_pin
 from ci.host.place import become, folder, policy_of
@@ -60,6 +61,7 @@ class Loop:
     patient: bool
     reported: float | None = None
     silenced: bool = False
+    word: str | None = None
     again: dict[str, tuple[float, float]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -95,6 +97,13 @@ class Loop:
         problems += self._reported(models, worst)
         problems += [MlopsError("unwell", e.problem) for e in models.values() if e.problem]
         return Looked(models, problems)
+
+    def look_and_answer(self) -> Looked:
+        """Look, and tell whoever asked for it before."""
+        self.word = asked(self.repository)
+        looked = self.look()
+        answer(self.repository, self.word, _record(self.own, looked), looked.problems)
+        return looked
 
     def say_news(self, looked: Looked) -> None:
         """Tell of problems once, and when there are none any more."""
@@ -242,29 +251,37 @@ def host(
 ) -> tuple[HostRecord, list[MlopsError]]:
     """Be the host ``name``: for ever, or for one look, whose record and problems are returned.
 
+    Where this checkout's host runs already, that one looks at once.
+
     Raises:
-        MlopsError: ``bad_every``, ``another_host``, ``in_use``, ``busy`` where this checkout's host
-            runs already, ``unknown_host`` where main is known not to have it.
+        MlopsError: ``bad_every``, ``another_host``, ``in_use``, ``busy`` or ``no_answer`` where
+            this checkout's host runs already, ``unknown_host`` where main is known not to have it.
     """
     if not 1 <= every <= 3600:
         raise MlopsError("bad_every", f"--every takes 1 to 3600 seconds, not {every:g}.")
     own = become(repository, name)
     _own_temporary_folder(repository)
+    told = ask(repository, name) if once and not replace else None
+    if told:
+        return told
     with only_one(repository, "host", name):
         if replace:
             replace_name(repository, own)
         loop = Loop(repository, own, patient=not once)
-        looked = loop.look()
+        looked = loop.look_and_answer()
         _require_known(looked)
         while not once:
             loop.say_news(looked)
-            _sleep(repository, every)
-            looked = loop.look()
+            _sleep(repository, every, loop.word)
+            looked = loop.look_and_answer()
+    return _record(own, looked), looked.problems
+
+
+def _record(own: Me, looked: Looked) -> HostRecord:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = HostRecord(
-        name=name, instance=own.instance, platform=None, at=now, models=looked.models
+    return HostRecord(
+        name=own.name, instance=own.instance, platform=None, at=now, models=looked.models
     )
-    return record, looked.problems
 
 
 def pin_of(now: Release, left: Release | None, reason: str, by: str) -> Pin:
@@ -304,10 +321,13 @@ def _own_temporary_folder(repository: Repository) -> None:
         os.makedirs(given, exist_ok=True)
 
 
-def _sleep(repository: Repository, seconds: float) -> None:
-    """Wait, but not longer once a rollback is to be told of."""
-    before, until = pending(repository), time.monotonic() + seconds
-    while time.monotonic() < until and pending(repository) == before:
+def _sleep(repository: Repository, seconds: float, word: str | None) -> None:
+    """Wait, but not longer once a rollback is to be told of, or somebody asks for a look.
+
+    Who asked last before the last look did so with ``word``.
+    """
+    before, until = (pending(repository), word), time.monotonic() + seconds
+    while time.monotonic() < until and (pending(repository), asked(repository)) == before:
         time.sleep(min(1.0, seconds))
 
 

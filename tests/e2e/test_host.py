@@ -342,7 +342,9 @@ def test_a_rollback_ends_a_switch_and_a_killed_host_leaves_its_services(
     fleet.release(2)
     running = loop(north)
     wait_until(lambda: _serves(north, 2), "version 2 is live")
-    assert mlops(north.root, "host", "north", "--once", "--json").error == "busy"
+    assert mlops(north.root, "host", "north", "--json").error == "busy"
+    assert north.well()[NAME]["version"] == 2  # the running one looked
+    assert running.poll() is None
     slow = {"canary": {"share": 50, "seconds": 600}}
     fleet.declare(hosts={"north": {"models": "all", "local": fleet_ports("north")}}, **slow)
     fleet.release(3)

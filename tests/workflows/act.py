@@ -136,6 +136,7 @@ def _programs(folder: Path) -> Path:
     node = programs / "node"
     node.write_text(NODE.format(python=sys.executable, lib=ACTIONS / "lib"))
     node.chmod(0o755)
+    (programs / "ssh").symlink_to(ACTIONS.parent / "ssh" / "ssh")
     return programs
 
 

@@ -91,6 +91,7 @@ PERMISSIONS: dict[str, dict[str, dict[str, str]]] = {
         "stage": {"actions": READ, "contents": READ, "pull-requests": READ},
         "image": {"contents": READ, "packages": WRITE},
         "release": {"actions": READ, "contents": WRITE, "pull-requests": READ},
+        "hosts": CHECKOUT,
         "settle": {"actions": READ, "contents": WRITE, "issues": WRITE},
     },
     "drift.yml": {

@@ -174,6 +174,7 @@ SECRETS = {
     ("batch.yml", "publish", "Deliver and release the files, note them in the ledger"),
     ("data.yml", "refresh", APP),
     ("data.yml", "refresh", "Read, clean, check, propose"),
+    ("deploy.yml", "hosts", "Have the hosts look now"),
     ("deploy.yml", "image", "Build the image around what was staged, and push it"),
     ("deploy.yml", "release", "Register, publish, put in production"),
     ("new-model.yml", "propose", APP),

@@ -124,8 +124,29 @@ def test_a_candidate_that_expired_and_one_judged_without_the_other_merge_are_mad
     assert published(world) == {f"{MODEL}/v1", f"{MODEL}/v2", "data-store"}
 
 
-def test_three_merges_of_which_one_run_is_dropped_lose_nothing(make_world: MakeWorld) -> None:
+def knocked(world: World, folder: Path) -> Path:
+    """A machine that runners reach, whose host serves the first release and nothing later."""
+    folder.mkdir()
+    (folder / "host_key").write_text("ssh-ed25519 AAAA")
+    (folder / "key").write_text("the key\n")
+    served = {"should": 1, "version": 1, "state": "running"}
+    for number, models in enumerate([{MODEL: served}, {"sales-other": {"should": 1}}], 1):
+        told = {"name": "shop-1", "at": "now", "models": models}
+        (folder / f"told-{number}").write_text(json.dumps(told))
+    (folder / "command").write_text(f"cd {folder} && cat told-$(wc -l < asked)")
+    world.runner.environment["STANDIN_SSH"] = str(folder)
+    world.secrets["HOSTS_SSH_KEY"] = "the key"
+    world.variables.update(
+        HOSTS_SSH="mlops@shop.example", HOSTS_SSH_KNOWN="shop.example ssh-ed25519 AAAA"
+    )
+    return folder
+
+
+def test_three_merges_of_which_one_run_is_dropped_lose_nothing_and_hosts_are_asked(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
     world = make_world({MODEL: "python", "sales-other": "python"})
+    machine = knocked(world, tmp_path / "machine")
     other = "models/sales-other/params.yaml"
     changes = [shrink(0.01), {other: "train: {shrinkage: 0.01}\n"}, {"README.md": "Words\n"}]
     opened = [world.open_pull(f"change-{number}", each) for number, each in enumerate(changes)]
@@ -133,7 +154,15 @@ def test_three_merges_of_which_one_run_is_dropped_lose_nothing(make_world: MakeW
         world.review(pull, "bob")
     first, dropped, last = merged(world, *opened, squash=True)
     assert (first.ran()[1], dropped.conclusion) == (f"Stage {MODEL}", "cancelled")
-    assert last.ran() == ["plan", "Stage sales-other", "Release", "Settle"], last.log
+    assert first.conclusion == "success", first.log
+    assert f"| shop-1 | {MODEL} | version 1 | running |" in first.summary
+    assert last.ran() == ["plan", "Stage sales-other", "Release", "Hosts", "Settle"], last.log
+    assert (last.conclusion, last.job("release").conclusion) == ("failure", "success")
+    said = "shop-1 runs nothing of sales-other, and should run 1."
+    assert said in last.summary
+    assert said in [each["message"] for each in last.annotations]
+    assert (machine / "asked").read_text().splitlines() == ["mlops@shop.example 22"] * 2
+    assert "the key" not in first.log + last.log
     assert published(world) == {f"{MODEL}/v1", "sales-other/v1", "data-store"}
     assert state(world, "released/sales-other.json")["approvers"] == ["bob"]
     assert state(world, "deployed.json") == {

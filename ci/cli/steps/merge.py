@@ -24,7 +24,7 @@ Everything = Annotated[str, typer.Option(envvar="PLAN", help="The plan, as merge
 def register(app: typer.Typer) -> None:
     """Add this flow's steps to ``app``."""
     restore.register(app)
-    for step in (merge_plan, stage, image, release, settle, rollback, reverts):
+    for step in (merge_plan, stage, image, release, ask_hosts, settle, rollback, reverts):
         app.command()(step)
 
 
@@ -129,6 +129,26 @@ def release() -> None:
             say(f"{model}: version {done.release.version} is released: {done.url}")
     if failed:
         raise typer.Exit(1)
+
+
+def ask_hosts() -> None:
+    """Have the hosts of HOSTS_SSH look now; exit 1 where one does not serve what it should."""
+    import os
+
+    from ci.console import say
+    from ci.github.workflow import add_summary, annotate
+    from ci.host.reach import ADDRESSES, KEY, KNOWN, addresses_in, reach
+    from ci.host.reach import summary as said_of
+
+    given = {name: os.environ.pop(name, "") for name in (ADDRESSES, KEY, KNOWN)}
+    hosts = reach(addresses_in(given[ADDRESSES]), given[KEY], given[KNOWN])
+    add_summary(said_of(hosts))
+    problems = [problem for host in hosts for problem in host.problems()]
+    for problem in problems:
+        annotate("error", None, None, problem, "A host does not serve what was released")
+    if problems:
+        raise typer.Exit(1)
+    say("Every host serves what it should.")
 
 
 def settle(plan: Everything = "") -> None:
