@@ -12,7 +12,8 @@ class Evaluated(Contract):
 
     ``against`` is ``version N`` or the name of a baseline. ``difference`` and its 95 % ``interval``
     are signed so that positive is better. ``at`` is the time in UTC, ``said`` all of it in words.
-    ``rows_digest`` is that of the rows, None where it was not kept.
+    ``rows_digest`` is that of the rows, ``slices_digest`` that of the rows and their slices, None
+    where it was not kept.
     """
 
     metric: str
@@ -26,3 +27,4 @@ class Evaluated(Contract):
     at: str
     said: str
     rows_digest: str | None = None
+    slices_digest: str | None = None

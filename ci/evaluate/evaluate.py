@@ -97,7 +97,8 @@ def evaluate(
         verdict=main.verdict,
         origin=origin,
         rows=len(holdout),
-        rows_digest=_rows_digest(holdout, rules.target, rules.unit),
+        rows_digest=_rows_digest(holdout, [rules.target, rules.unit]),
+        slices_digest=_rows_digest(holdout, [rules.target, rules.unit, *sorted(rules.slices)]),
         unit=rules.unit,
         units=unit.count,
         metrics=metrics,
@@ -109,10 +110,10 @@ def evaluate(
     )
 
 
-def _rows_digest(holdout: pd.DataFrame, target: str, unit: str) -> str:
-    """Digest of what the rows are about, whatever their order and the model's inputs."""
-    pairs = zip(holdout[target].map(text), holdout[unit].map(text), strict=True)
-    return hashlib.sha256(json.dumps(sorted(pairs)).encode()).hexdigest()
+def _rows_digest(holdout: pd.DataFrame, columns: list[str]) -> str:
+    """Digest of what the rows say in ``columns``, whatever their order and the model's inputs."""
+    rows = zip(*(holdout[column].map(text) for column in columns), strict=True)
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
 def _rivals(

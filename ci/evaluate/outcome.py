@@ -77,7 +77,8 @@ class Evaluation(Contract):
     The first block is the primary metric in short: ``against`` is the rival that ``difference``
     and ``interval`` are about (the champion, or the best baseline where there is none);
     ``baseline`` is the value of ``best_baseline``. ``metrics`` begins with the primary one.
-    ``rows_digest`` is that of each row's target and unit, in any order.
+    ``rows_digest`` is that of each row's target and unit, in any order, ``slices_digest`` that of
+    each row's slices beside them.
     """
 
     model: str
@@ -96,6 +97,7 @@ class Evaluation(Contract):
     origin: Origin
     rows: int
     rows_digest: str | None = None
+    slices_digest: str | None = None
     unit: str
     units: int
     metrics: list[MetricResult]

@@ -31,6 +31,7 @@ def in_short(contract: ModelContract, evaluation: Evaluation) -> Evaluated:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         said=_said(contract, evaluation, rival, against),
         rows_digest=evaluation.rows_digest,
+        slices_digest=evaluation.slices_digest,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ci.contract.model import load_model_contract
 from ci.contract.policy import load_policy
@@ -65,7 +65,8 @@ def judgement(repository: Repository, name: str) -> Judgement:
         current=is_current(evaluation, candidate, live),
         champion_contract=live.contract if live else None,
         params=read_yaml_quickly(repository.model_dir(name) / "params.yaml"),
-        champion_rows=champion_rows(repository, name),
+        champion_rows=champion_digest(repository, name, "rows_digest"),
+        champion_slices=champion_digest(repository, name, "slices_digest"),
         same_data=same_data(repository, candidate, live),
     )
     verdict = apply(policy, case, candidate.fingerprint, datetime.now(UTC).date())
@@ -73,12 +74,14 @@ def judgement(repository: Repository, name: str) -> Judgement:
     return Judgement(contract, candidate, live, evaluation, verdict)
 
 
-def champion_rows(repository: Repository, name: str) -> str | None:
-    """The digest of the rows that the champion was judged on, where its release recorded it."""
+def champion_digest(
+    repository: Repository, name: str, of: Literal["rows_digest", "slices_digest"]
+) -> str | None:
+    """A digest of the rows that the champion was judged on, where its release recorded it."""
     from ci.registry.champion import in_production
 
     version = in_production(repository, name)
-    found = (version.evaluation or {}).get("rows_digest") if version else None
+    found = (version.evaluation or {}).get(of) if version else None
     return found if isinstance(found, str) else None
 
 

@@ -28,8 +28,9 @@ class Case:
 
     ``current`` says whether ``evaluation`` is of today's candidate against today's champion;
     ``champion_contract`` is None where nothing is in production; ``params`` is params.yaml.
-    ``champion_rows`` is the digest of the rows that the champion was judged on, None where that was
-    not recorded; ``same_data`` says whether the candidate was trained on the champion's data.
+    ``champion_rows`` and ``champion_slices`` are digests of the rows that the champion was judged
+    on, None where that was not recorded; ``same_data`` says whether the candidate was trained on
+    the champion's data.
     """
 
     contract: ModelContract
@@ -38,6 +39,7 @@ class Case:
     champion_contract: ModelContract | None
     params: dict[str, Any]
     champion_rows: str | None = None
+    champion_slices: str | None = None
     same_data: bool = False
 
 
@@ -265,12 +267,27 @@ def holdout_kept(case: Case) -> Result:
             True, "Data or evaluation are others than the champion's, and so may rows be."
         )
     if found.rows_digest == case.champion_rows:
-        return Result(True, "It is judged on the rows that the champion was judged on.")
+        return _slices_kept(case, found)
     return Result(
         False,
         f"The data are the champion's, but its pipeline wrote other rows into {rules.holdout} "
         f"({found.rows:,} rows; {rules.target} and {rules.unit} are compared): rows are left out, "
         "repeated or changed. Write the same rows, or ask team platform for a waiver.",
+    )
+
+
+def _slices_kept(case: Case, found: Evaluation) -> Result:
+    """No row was put into another slice, in which a part that was made worse would not show."""
+    assert case.champion_contract is not None  # noqa: S101 (its rows were compared)
+    now, before = case.contract.evaluation, case.champion_contract.evaluation
+    same = case.champion_slices in (None, found.slices_digest)
+    if same or sorted(now.slices) != sorted(before.slices):
+        return Result(True, "It is judged on the rows that the champion was judged on.")
+    return Result(
+        False,
+        f"The data are the champion's, but its pipeline wrote other values of a slice "
+        f"({', '.join(now.slices)}) into {now.holdout}: a part that was made worse could hide so. "
+        "Write the same values, or ask team platform for a waiver.",
     )
 
 

@@ -142,6 +142,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "origin.champion_problem": "why the champion could not be compared, or null",
         "rows": "rows of the holdout",
         "rows_digest": "digest of each row's target and unit, whatever their order",
+        "slices_digest": "the same, with the columns whose values are slices",
         "unit": "the column that the bootstrap resamples",
         "units": "how many different values it has",
         "metrics[].metric": "each metric, the primary one first",

@@ -17,7 +17,7 @@ from ci.errors import MlopsError
 from ci.files import file_digest, read_yaml_quickly, tree_digest
 from ci.fingerprint import Platform, fingerprint, inputs
 from ci.gate import Case, Judgement, apply
-from ci.gate.gate import champion_rows, same_data
+from ci.gate.gate import champion_digest, same_data
 from ci.handover.manifest import BENTO, CONTRACT, HOLDOUT, METRICS, PARAMS, PREDICTIONS
 from ci.handover.read import LIMITS, Limits, bad_handover, read_handover
 from ci.report.sections import Subject
@@ -120,7 +120,8 @@ def _judged(court: Court, handover: Handover, folder: Path) -> ModelReview:
         current=True,
         champion_contract=live.contract if live else None,
         params=dict(candidate.params),
-        champion_rows=champion_rows(court.base, name),
+        champion_rows=champion_digest(court.base, name, "rows_digest"),
+        champion_slices=champion_digest(court.base, name, "slices_digest"),
         same_data=same_data(court.base, candidate, live),
     )
     policy = load_policy(court.base, PromotionPolicy)

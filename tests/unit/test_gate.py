@@ -205,12 +205,31 @@ def test_training_can_not_choose_the_rows_that_it_is_judged_on(change):
         assert gate(judged, champion=contract(), **more).verdict == "pass"
 
 
+def hidden_slice():
+    """The rows of the slice that was made worse, each in a slice of its own."""
+    rows = holdout()
+    return rows.assign(department=[f"{name} {row}" for row, name in enumerate(rows["department"])])
+
+
+def test_training_can_not_hide_a_slice_that_it_made_worse():
+    before = evaluation()
+    kept = {"champion_rows": before.rows_digest, "champion_slices": before.slices_digest}
+    shown = evaluation(with_worse_slice(), guess(5.0))
+    assert_only_fails(gate(shown, champion=contract(), same_data=True, **kept), "slices")
+    hidden = evaluation(with_worse_slice(), guess(5.0), table=hidden_slice())
+    assert_only_fails(gate(hidden, champion=contract(), same_data=True, **kept), "holdout_kept")
+    other = contract(evaluation={**CONTRACT["evaluation"], "slices": ["promoted"]})
+    assert gate(hidden, champion=other, same_data=True, **kept).verdict == "pass"
+    assert gate(hidden, champion=contract(), **kept).verdict == "pass"  # from other data
+
+
 def test_the_order_of_the_rows_and_new_columns_do_not_matter():
     table = holdout().assign(more=1).sample(frac=1, random_state=1).reset_index(drop=True)
     easy = {"units": list(table["actual"])}
     judged = evaluation(easy, flat(table), table=table)
-    before = evaluation().rows_digest
-    assert gate(judged, champion=contract(), champion_rows=before, same_data=True).verdict == "pass"
+    before = evaluation()
+    kept = {"champion_rows": before.rows_digest, "champion_slices": before.slices_digest}
+    assert gate(judged, champion=contract(), same_data=True, **kept).verdict == "pass"
 
 
 def test_the_tolerance_is_a_share_of_the_champion():
