@@ -29,7 +29,8 @@ def matrix(repository: Repository, touched: Iterable[Touched]) -> dict[str, list
         raise MlopsError(
             "too_many_models",
             f"This change touches {len(touched)} models ({touched[0].reason}), and a run on GitHub "
-            f"holds {MOST_JOBS} jobs: split the change, or the repository.",
+            f"holds {MOST_JOBS} jobs: split the change; where it is a lock's or a runner's, see "
+            "docs/how-to/release-a-model.md.",
         )
     return {
         "include": [

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from ci.contract.base import Contract
 from ci.errors import MlopsError
 from ci.fingerprint import fingerprint
 from ci.git import git
-from ci.plan.matrix import language_of
+from ci.plan.matrix import MOST_JOBS, language_of
 from ci.release.due import NO_COMMIT, Request, due
 from ci.state.local import fetch, state_folder
 
 if TYPE_CHECKING:
     from ci.github.context import Context
+    from ci.plan.plan import Touched
     from ci.repository import Repository
 
 
@@ -29,12 +32,14 @@ class PlannedModel(Contract):
 class Plan(Contract):
     """What is to be done for the commit ``commit`` of main; sentences for what is not done.
 
-    ``held`` are models that a pin holds back; ``outdated`` says that a newer commit was deployed.
+    ``held`` are models that a pin holds back, ``later`` those for which a run has no job left;
+    ``outdated`` says that a newer commit was deployed.
     """
 
     commit: str
     models: list[PlannedModel]
     held: list[str]
+    later: list[str] = Field(default_factory=list)
     outdated: bool
     notes: list[str]
 
@@ -85,6 +90,11 @@ def make_plan(repository: Repository, context: Context) -> Plan:
         f"{name} is no longer on main; its last version stays released, and hosts go on serving it."
         for name in found.deleted
     ]
+    models, later = in_turn(found.models, request.asked)
+    waiting = [
+        f"{len(later):,} more models wait for the next deployment, since a run on GitHub holds "
+        f"{MOST_JOBS} jobs: run deploy.yml again."
+    ]
     return Plan(
         commit=git(repository.root, "rev-parse", "HEAD").strip(),
         models=[
@@ -94,9 +104,21 @@ def make_plan(repository: Repository, context: Context) -> Plan:
                 reason=each.reason,
                 source=fingerprint(repository, each.name),
             )
-            for each in found.models
+            for each in models
         ],
         held=[pin.model for pin in found.pinned],
+        later=later,
         outdated=found.note is not None,
-        notes=[*([found.note] if found.note else []), *pinned, *deleted],
+        notes=[
+            *([found.note] if found.note else []),
+            *(waiting if later else []),
+            *pinned,
+            *deleted,
+        ],
     )
+
+
+def in_turn(models: list[Touched], asked: str | None) -> tuple[list[Touched], list[str]]:
+    """The models that one run has jobs for, the one that was asked for first, and the others."""
+    found = sorted(models, key=lambda each: each.name != asked)
+    return found[:MOST_JOBS], [each.name for each in found[MOST_JOBS:]]

@@ -117,11 +117,12 @@ def _write(
         last = deployed(state)
         before = (last.commit if last else None) or request.before or plan.commit
         owed = dict(last.owed) if last else {}
-        for model in plan.models:
-            if model.model in found.failed and released(state, model.model) is None:
-                owed.setdefault(model.model, before)
+        undone = [*found.failed, *plan.later]
+        for name in [*(each.model for each in plan.models), *plan.later]:
+            if name in undone and released(state, name) is None:
+                owed.setdefault(name, before)
             else:
-                owed.pop(model.model, None)
+                owed.pop(name, None)
         _lift_pins(repository, state)
         tell_new(released_log(state), events)
         head = released_log(state).head()
@@ -150,7 +151,7 @@ def _tell(github: GitHub, plan: Plan, found: Settled) -> None:
     for model, why in found.failed.items():
         title = f"{model} could not be released"
         keep_open(github, issues, key(model), LABEL, title, _body(plan, why, run))
-    waiting = {key(model) for model in found.failed} | {key(each) for each in plan.held}
+    waiting = {key(model) for model in [*found.failed, *plan.held, *plan.later]}
     for name, issue in issues.items():
         if name.startswith(key("")) and name not in waiting:
             close(github, issue, f"What main asks for is released ({run}).")

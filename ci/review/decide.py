@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ci.review.verdict import Reviewed
 
 NOTHING = "No model is touched."
+TOO_MANY = "Split it, or see docs/how-to/release-a-model.md."
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def decide(facts: Facts) -> Decision:
     count = len(facts.scope.models)
     if count > MOST_JOBS:
         text = f"Fail: {count:,} models are touched, and a run on GitHub holds {MOST_JOBS} jobs."
-        return Decision("failure", f"{text} Split it.")
+        return Decision("failure", f"{text} {TOO_MANY}")
     models, tests = _models(facts, count), _tests(facts)
     if tests is None:
         return models

@@ -10,7 +10,9 @@ import pytest
 
 from ci.errors import MlopsError
 from ci.fingerprint import fingerprint
+from ci.plan.plan import Touched
 from ci.release.due import Due, Request, due, own_digest
+from ci.release.plan import in_turn
 from ci.repository import Repository
 from ci.state.records import Deployed, Pin, Release, put_in_production, write_deployed, write_pin
 from tests.support.repositories import (
@@ -203,6 +205,14 @@ class TestPin:
         assert names(due(repository, state, Request())) == ["one"]
 
 
+def test_a_run_takes_as_many_models_as_it_has_jobs_and_the_one_that_was_asked_for_first() -> None:
+    models = [Touched(f"m{number:03}", "a lock changed") for number in range(300)]
+    now, later = in_turn(models, "m299")
+    assert [each.name for each in now] == ["m299", *(f"m{number:03}" for number in range(255))]
+    assert later == [f"m{number:03}" for number in range(255, 299)]
+    assert in_turn(models[:256], None) == (models[:256], [])
+
+
 HEAVY = """
 import sys
 
@@ -214,7 +224,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import ci.cli.steps.merge, ci.github.workflow, ci.release.plan, ci.release.settle
 import ci.assets.github, ci.cli.steps.batch, ci.cli.steps.clock
-import ci.clock.due, ci.clock.history, ci.monitor.issues
+import ci.clock.due, ci.clock.history, ci.host.reach, ci.monitor.issues
 """
 
 

@@ -37,7 +37,7 @@ from ci.release.staged import BENTO, OBJECTS, Staged, read_failures, write_faile
 from ci.repository import Repository
 from ci.state.branch import StateBranch
 from ci.state.local import REGISTRY, copy_database, fetch, registry_of, state_folder
-from ci.state.records import Pin, Release, pin, released, versions, write_pin
+from ci.state.records import Pin, Release, deployed, pin, released, versions, write_pin
 from tests.support.judging import EVALUATED
 from tests.workflows.conftest import MakeWorld
 from tests.workflows.desk import Desk
@@ -153,16 +153,28 @@ class Office:
         approval = Approval([by])
         return publish(self.repository, self.github, staged, folder, approval, Request())
 
-    def settle(self, *, failing: bool = False) -> None:
+    def settle(self, *, failing: bool = False, later: tuple[str, ...] = ()) -> None:
         """The last job of the deployment of what main has now."""
         source = fingerprint(self.repository, MODEL)
         model = PlannedModel(model=MODEL, language="python", reason="x", source=source)
-        plan = Plan(commit=self.world.main, models=[model], held=[], outdated=False, notes=[])
+        plan = Plan(
+            commit=self.world.main,
+            models=[model],
+            held=[],
+            later=list(later),
+            outdated=False,
+            notes=[],
+        )
         folder = self.folder / "failures"
         if failing:
             write_failed(folder, MODEL, MlopsError("refused", "It was refused by <b>@everyone</b>"))
         told = read_failures(folder) if failing else {}
         settle(self.repository, self.github, plan, told, Request())
+
+    def owed(self) -> set[str]:
+        """Models that were never released and should have been."""
+        told = deployed(self.state())
+        return set(told.owed) if told else set()
 
     def state(self) -> Path:
         fetch(self.repository)
@@ -441,6 +453,14 @@ def test_an_mlflow_server_is_moved_only_after_the_state(
     production = by_alias(office.repository, MODEL, PRODUCTION)
     assert production
     assert production.version == 2
+
+
+def test_models_that_a_run_has_no_job_for_are_owed(office: Office) -> None:
+    office.settle(failing=True, later=("first",))
+    assert office.owed() == {MODEL, "first"}
+    office.publish()
+    office.settle(later=("first", "second"))
+    assert office.owed() == {"first", "second"}
 
 
 class TestIssue:
