@@ -146,6 +146,9 @@ def rebuild(json: Json = False) -> None:
 
     done = make(Repository.find())
     kept = str(done.kept) if done.kept else None
-    lines = [f"{name}: {number} versions" for name, number in done.versions.items()]
+    lines = [
+        f"{name}: {number} version{'' if number == 1 else 's'}"
+        for name, number in done.versions.items()
+    ]
     lines += [f"The old registry is {kept}."] if kept else []
     emit({"versions": done.versions, "kept": kept}, "\n".join(lines), json)

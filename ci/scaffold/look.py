@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 Chunk = Literal["day", "week", "month", "quarter"] | int
 ANALYSIS_SHARE = 0.2
+# The 100 of policies/promotion.yaml, and what dates that are not divided may cost.
+ENOUGH_ROWS = 120
+MOST_HELD = 0.4
 LEAST_CHUNKS = 6
 ROWS_A_CHUNK = 30
 ROW_CHUNKS = 10
@@ -60,6 +64,16 @@ def _example(rows: pd.DataFrame) -> dict[str, str]:
         return {}
     row = rows.iloc[int(rows.isna().sum(axis=1).to_numpy().argmin())].dropna()
     return {str(header): str(value) for header, value in row.items()}
+
+
+def holdout_share(rows: int, *, dated: bool) -> float:
+    """The part of the rows that a model is judged on; more of a small table, to have enough.
+
+    ``rows`` is 0 where they are not known.
+    """
+    usual = 0.2 if dated else 0.25
+    wanted = math.ceil(100 * ENOUGH_ROWS / rows) / 100 if rows else usual
+    return min(max(usual, wanted), MOST_HELD)
 
 
 def chunk_of(times: pd.Series[Any]) -> Chunk:

@@ -16,7 +16,7 @@ from ci.report.markdown import plain
 from ci.repository import check_name
 from ci.scaffold.columns import choose
 from ci.scaffold.contract import Head, contract_text, names, suggested
-from ci.scaffold.look import look
+from ci.scaffold.look import ANALYSIS_SHARE, holdout_share, look
 from ci.scaffold.render import pairs, render, text, texts
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def new_model(
     head = Head(name, owner, language, dataset, said)
     contract = contract_text(head, plan, table.columns[plan.target], seen)
     with _incoming(repository) as made:
-        _fill(made, language, _words(head, data, table, plan), plan)
+        held = holdout_share(seen.rows, dated=plan.time is not None)
+        _fill(made, language, _words(head, data, table, plan, held), plan)
         (made / "model.yaml").write_text(contract, encoding="utf-8", newline="\n")
         read_model_contract(made / "model.yaml", f"models/{name}/model.yaml")
         _refuse_existing(repository, folder)
@@ -135,8 +136,9 @@ def _fill(folder: Path, language: str, words: dict[str, str], plan: Plan) -> Non
             (folder / file).write_text(content, encoding="utf-8", newline="\n")
 
 
-def _words(head: Head, dataset: Dataset, table: Table, plan: Plan) -> dict[str, str]:
+def _words(head: Head, dataset: Dataset, table: Table, plan: Plan, held: float) -> dict[str, str]:
     language = head.language
+    train = 1 - held - ANALYSIS_SHARE
     named = names(plan)
     columns = {each.name: each.header for each in plan.inputs}
     for word, header in (("unit", plan.unit), ("time", plan.time), ("actual", plan.target)):
@@ -167,8 +169,10 @@ def _words(head: Head, dataset: Dataset, table: Table, plan: Plan) -> dict[str, 
         "yes": text(language, plan.yes or ""),
         "answer": "The probability" if plan.yes else "The prediction",
         "baseline_words": "share of yes" if plan.yes else "mean",
-        "train_percent": "60 %",
-        "holdout_percent": "20 %" if plan.time else "25 %",
+        "train_share": f"{train:.2g}",
+        "train_percent": f"{train:.0%}".replace("%", " %"),
+        "holdout_share": f"{held:.2g}",
+        "holdout_percent": f"{held:.0%}".replace("%", " %"),
     }
 
 

@@ -23,12 +23,17 @@ def bad_values(column: Column) -> dict[str, Any]:
     if column.type == "integer":
         found |= {"a fraction": (column.minimum or 0) + 0.5, "too long": INTEGER_LIMIT + 1}
     if numeric and column.minimum is not None:
-        found["below the minimum"] = column.minimum - 1
+        found["below the minimum"] = column.minimum - _more(column.minimum)
     if numeric and column.maximum is not None:
-        found["above the maximum"] = column.maximum + 1
+        found["above the maximum"] = column.maximum + _more(column.maximum)
     if column.categories:
         found |= {"an unknown category": "no such category", "empty": ""}
     return found
+
+
+def _more(bound: float) -> float:
+    """What takes a value over ``bound``: of a large one, 1 is lost in rounding."""
+    return max(1.0, abs(bound) / 100)
 
 
 def bad_rows(contract: ModelContract) -> list[tuple[str, str, dict[str, Any]]]:

@@ -19,6 +19,7 @@ from ci.contract.model import load_model_contract
 from ci.errors import MlopsError
 from ci.repository import Repository
 from ci.scaffold import new_model
+from ci.scaffold.columns import clean
 from tests.support.repositories import new_repository
 
 LANGUAGES = ("python", "r", "julia")
@@ -166,6 +167,33 @@ def test_without_a_date_the_split_is_by_unit_and_nothing_is_monitored(
     assert load_model_contract(repository, "fresh").monitoring is None
     params = yaml.safe_load((folder / "params.yaml").read_text())
     assert params["split"] == {"holdout_share": 0.25, "seed": 1}
+
+
+@pytest.mark.parametrize("rows", [300, 450, 1200])
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_holdout_of_a_small_table_is_enough_for_the_policy(
+    repository: Repository, rows: int, dated: bool
+) -> None:
+    columns = {key: rules for key, rules in COLUMNS.items() if dated or key != "Day"}
+    write_dataset(repository, "small", columns)
+    own = [a_row(number) for number in range(rows)]
+    write_rows(repository, "small", [{key: each[key] for key in columns} for each in own])
+    folder = new_model(repository, "fresh", "python", "small", "units sold")
+    split = yaml.safe_load((folder / "params.yaml").read_text())["split"]
+    assert 110 <= rows * split["holdout_share"] <= 0.4 * 1200
+    assert split.get("train_share", 0.4) >= 0.4
+    subprocess.run(
+        [sys.executable, "prepare.py", *map(str, split.values())], cwd=folder, check=True
+    )
+    with (folder / "evaluation" / "holdout.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) >= 100
+
+
+@pytest.mark.parametrize("header", ["Konto Nr.", "KontoNr", "Kundennummer", "order_id", "Nr"])
+def test_numbers_that_name_things_are_no_inputs(repository: Repository, header: str) -> None:
+    write_dataset(repository, "named", {**COLUMNS, header: {"type": "integer"}})
+    new_model(repository, "fresh", "r", "named", "units sold")
+    assert clean(header, set()) not in load_model_contract(repository, "fresh").input
 
 
 def test_few_values_of_an_identifier_are_no_units(repository: Repository) -> None:
