@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ Key = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 # The type of pydantic's error whose context says at which ``key`` below it is.
 MISFIT = "misfit"
+SECRET = re.compile(r"(://[^:/@\s]*:)\S+(?=@)|((?i:password|pwd)=)[^&\s'\"]+")
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ def _explain(kind: type[BaseModel], key: Key, detail: Any) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    # What is shown goes into logs and comments, which more people read than the file.
+    text = SECRET.sub(lambda secret: f"{secret[1] or secret[2]}…", repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

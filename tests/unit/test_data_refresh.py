@@ -20,6 +20,11 @@ from ci.dataset.changes import compare, in_words
 from ci.repository import Repository
 from tests.support.repositories import commit_all, new_repository
 
+DOORS = [
+    "postgresql://shop:hunter2@db.example/shop",
+    "postgresql://db.example/shop?user=shop&password=hunter2",
+    "mysql://shop:or@hunter2@db.example/shop",
+]
 ROWS = pd.DataFrame(
     {
         "receipt": [f"r{number:03}" for number in range(200)],
@@ -218,7 +223,7 @@ def test_a_shift_a_range_and_missing_values_are_said(
         (ROWS.iloc[:0], {}, "it has a header and no rows"),
         (ROWS, {"clean": {"units": {"amuont": 2}}}, "amuont, which is no column of sales"),
         (ROWS, {"source": {"folder": "nowhere"}}, "can't be read"),
-        (ROWS, {"source": {"postgresql": "postgresql://a:b@h/d", "query": "q"}}, "password"),
+        (ROWS, {"source": {"postgresql": DOORS[0], "query": "q"}}, "password"),
     ],
 )
 def test_what_is_refused_changes_nothing(
@@ -235,3 +240,10 @@ def test_what_is_refused_changes_nothing(
     assert says in answer["error"]["message"]
     assert tracked(repository) == before
     assert not list((repository.state_dir / "incoming").glob("*"))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_password_is_not_said_again(repository: Repository, refresh: Refresh, door: str) -> None:
+    message = refresh(source={"postgresql": door, "query": "q"})["error"]["message"]
+    assert "postgresql" in message
+    assert "hunter2" not in message
