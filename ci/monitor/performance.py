@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ci.monitor.periods import Periods
 
 METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
+NOT_ESTIMATED = {
+    "multiclass_classification": "NannyML would need a probability for each class, and a model of "
+    "this task answers with the class alone"
+}
 CLASS = "predicted_class"
 LEAST_CHUNKS = 3
 LEAST_KNOWN = 0.5
@@ -128,10 +132,8 @@ def note(contract: ModelContract, rules: Monitoring) -> str | None:
     if rules.target is None:
         return "model.yaml names no monitoring.target: only the columns were checked."
     if contract.task not in METRICS:
-        return (
-            f"NannyML has no estimator for {contract.task}: nothing says how good a chunk is "
-            "before its targets are in."
-        )
+        why = NOT_ESTIMATED.get(contract.task, f"NannyML has no estimator for {contract.task}")
+        return f"Nothing says how good a chunk is before its targets are in: {why}."
     return None
 
 

@@ -97,7 +97,9 @@ def read_analysis(
     marks = {name: frame.pop(_mark(name)) for name in forbidden}
     begin, end = (str(frame[TIME].iloc[at].date()) for at in (0, -1))
     rows = drawn.said or f"{len(frame):,} rows"
-    said = f"{rows} of {shown}, from {begin} to {end}{outcomes}."
+    unanswered = int(frame[list(contract.output)].isna().all(axis=1).sum())
+    without = f"; {unanswered:,} break the contract and have no prediction" if unanswered else ""
+    said = f"{rows} of {shown}, from {begin} to {end}{without}{outcomes}."
     return Analysis(frame, marks, said)
 
 
