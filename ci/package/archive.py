@@ -11,6 +11,8 @@ from ci.errors import MlopsError
 
 FILES_LIMIT = 10_000
 BYTES_LIMIT = 2 << 30
+# Python removes folders one inside the other: from some depth on it can't.
+DEEPEST = 40
 
 
 def pack(bento: Path, target: Path) -> None:
@@ -65,6 +67,8 @@ def _problem(entry: tarfile.TarInfo) -> str | None:
         return f"{entry.name!r} is no plain file"
     if name.is_absolute() or ".." in name.parts or name.as_posix() != entry.name:
         return f"{entry.name!r} is no plain path"
+    if len(name.parts) > DEEPEST:
+        return f"{entry.name[:60]!r}… lies in too many folders"
     if "\\" in entry.name or not entry.name.isprintable():
         return f"{entry.name!r} has characters that no file of ours has"
     return None

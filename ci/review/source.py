@@ -24,8 +24,9 @@ REF = "refs/kronkers/pull"
 FOLDERS = ("models", "data", "policies", "bentos", "ci/locks")
 MOST_BYTES = 200 << 20
 STATE = ".mlops/"
-# Bytes of a path and of one name in it, as disks take them; what bytes that are no UTF-8 become.
-LONGEST_PATH, LONGEST_NAME = 1_000, 255
+# Bytes of a path and of one name in it, as disks take them, and folders in it, as Python removes
+# them; what bytes that are no UTF-8 become.
+LONGEST_PATH, LONGEST_NAME, DEEPEST = 1_000, 255, 40
 UNREADABLE = "\ufffd"
 PLAIN_FILES = ("100644", "100755")
 
@@ -129,7 +130,7 @@ def _write(git: _Git, tree: str, into: Path) -> list[str]:
 def _is_safe(path: str) -> bool:
     """Whether ``path`` is one that a disk takes, and says what Git says."""
     parts = path.split("/")
-    if UNREADABLE in path or len(path.encode()) > LONGEST_PATH:
+    if UNREADABLE in path or len(path.encode()) > LONGEST_PATH or len(parts) > DEEPEST:
         return False
     return not any(
         part in ("", ".", "..") or part.lower() == ".git" or len(part.encode()) > LONGEST_NAME

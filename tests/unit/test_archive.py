@@ -55,6 +55,7 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.T
         entry("device", tarfile.CHRTYPE),
         entry("pipe", tarfile.FIFOTYPE),
         entry("folder", tarfile.DIRTYPE),
+        entry(f"{'a/' * 50}b"),
         entry("ok"),  # a second time
     ],
     ids=lambda each: repr(each.name) + each.type.decode(),

@@ -287,12 +287,22 @@ def forged_holdout(pull: PullRequest) -> bytes:
             "not a finite number",
         ),
         (lambda p: p.with_files({"metrics.json": b"[]"}), "not a JSON object of numbers"),
+        (
+            lambda p: p.with_files({"metrics.json": b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}"}),
+            "not a JSON object of numbers",
+        ),
         (lambda p: p.with_files({BENTO: b"plain"}), "was not taken"),
         (
             lambda p: p.with_files({BENTO: tarred({"../../x": b"x"})}),
             "'../../x' is no plain path",
         ),
         (lambda p: p.with_files({BENTO: tarred({}, {"src": "/"})}), "'src' is no plain file"),
+        (
+            lambda p: p.with_files(
+                {BENTO: tarred({f"{'a/' * depth}x": b"" for depth in (600, 1_200, 1_700)})}
+            ),
+            "lies in too many folders",
+        ),
         (lambda p: p.with_files({}, bento_digest="1" * 64), "another digest than its manifest"),
         (
             bento(lambda m: {**m, "src/model/predict.py": b"import os\n"}),

@@ -104,7 +104,7 @@ def test_names_that_no_disk_takes_are_left_out_and_refused(
 ) -> None:
     """Git holds names of any bytes: two that look alike, and one longer than a disk has."""
     blob = git(base.root, "rev-parse", "main:models/first/train.py").strip()
-    names = [b"a\xff", b"a\xfe/b", b"x" * 256, "\u00e4".encode() * 128, b"fine"]
+    names = [b"a\xff", b"a\xfe/b", b"x" * 256, "\u00e4".encode() * 128, b"a/" * 50 + b"b", b"fine"]
     listed = b"".join(b"100644 %s\tmodels/first/%s\0" % (blob.encode(), name) for name in names)
     subprocess.run(
         ["git", "update-index", "-z", "--index-info"], input=listed, cwd=base.root, check=True
@@ -114,7 +114,7 @@ def test_names_that_no_disk_takes_are_left_out_and_refused(
     git(base.root, "checkout", "-q", "-f", "main")
     merged = source(base, head, tmp_path / "merged")
     assert (merged.root / "models/first/fine").is_file()
-    assert len(merged.links) == 4
+    assert len(merged.links) == 5
     assert scope_of(base, merged).names == ["first", "second"]
 
 
