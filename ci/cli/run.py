@@ -46,8 +46,9 @@ def run(arguments: list[str]) -> int:
 def _usage(error: Exception, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "mlops"
-    message = f"{error.format_message().rstrip('.')}. Type '{command} --help' to see what it takes."  # type: ignore[attr-defined]
-    return _fail("usage", message, as_json, 2)
+    said = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    end = "" if said.endswith("?") else "."
+    return _fail("usage", f"{said}{end} Type '{command} --help' to see what it takes.", as_json, 2)
 
 
 def _fail(code: str, message: str, as_json: bool, status: int) -> int:

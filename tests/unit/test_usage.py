@@ -16,6 +16,7 @@ from tests.support.repositories import new_repository
 
 WRONG = {
     "no such command": ["frobnicate"],
+    "a command misspelt": ["scor"],
     "no argument": ["train"],
     "an argument too many": ["train", "one", "two"],
     "no such option": ["status", "--all"],
@@ -30,7 +31,8 @@ def test_bad_arguments_are_said_in_sentences(case: str, capsys: pytest.CaptureFi
     assert run(WRONG[case]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.fullmatch(r"Error: [^\n]+[^.]\. Type 'mlops[a-z -]* --help' to see [^\n]+\.\n", err)
+    wanted = r"Error: [^\n]+([^.?]\.|\w'\?) Type 'mlops[a-z -]* --help' to see [^\n]+\.\n"
+    assert re.fullmatch(wanted, err)
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
