@@ -83,6 +83,38 @@ def test_a_file_comes_back_with_a_column_more(page, tmp_path):
     assert lines[1:-1] == [f'"ok",{i},1,{2 * i + 1}' for i in range(8)]
 
 
+def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(page, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(
+        'mode;"x";n\r\nok;1,5;1\r\n"ok";-2,25;\r\nok;3;2\r\nok;4,25;3\r\n'.encode("cp1252")
+    )
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+    assert page.wait("document.querySelector('#done a')?.textContent") == "Save the 4 predictions"
+    lines = page.download("#done a", tmp_path).read_bytes().decode("utf-8-sig").split("\r\n")
+    assert lines[0] == 'mode;"x";n;predicted_y'
+    assert lines[1] == "ok;1,5;1;4"
+    assert lines[2].startswith('"ok";-2,25;;')
+    assert lines[3:5] == ["ok;3;2;8", "ok;4,25;3;11,5"]
+
+
+def test_a_number_that_may_mean_two_is_not_sent(page, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("mode;x;n\nok;1,5;1\nok;1.234;1\n")
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+    said = page.wait("document.querySelector('#done.bad')?.textContent")
+    assert "Row 2, x: 1.234 may mean two numbers" in said
+
+
+def test_a_file_in_the_older_encoding_of_windows_is_read(page, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("mode;x;größe\nok;1,5;1\n".encode("cp1252"))
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+    assert "'größe' is no column" in page.wait("document.querySelector('#done.bad')?.textContent")
+
+
 def test_a_bad_line_of_a_file_is_named(page, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("mode,x,n\nok,1,1\nok,5000,1\n")
