@@ -100,10 +100,20 @@ def _checked(
         )
     with step(f"{name}: measuring drift with NannyML"):
         found = measure(servable.contract, rules, policy, periods)
-        found = replace(found, notes=[*notes, *found.notes])
+        found = replace(found, notes=[*_other_rules(contract, servable), *notes, *found.notes])
     kind: Kind = "drift-scored" if scored else "drift-live" if live else "drift"
     period = Period("drift-watch" if watch else kind, said, now)
     return conclude(repository, servable, policy, found, period)
+
+
+def _other_rules(contract: ModelContract, servable: Servable) -> list[str]:
+    """That a version is checked as it was released, where model.yaml says otherwise meanwhile."""
+    if servable.version is None or servable.contract.monitoring in (None, contract.monitoring):
+        return []
+    return [
+        f"Version {servable.version} is checked by its own `monitoring`, which is not that of "
+        f"models/{contract.name}/model.yaml: a change counts once it is released."
+    ]
 
 
 def _servable(repository: Repository, contract: ModelContract) -> Servable:

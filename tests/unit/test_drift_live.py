@@ -234,6 +234,26 @@ def test_storage_that_is_gone_in_the_middle_is_said_and_no_finding(live: Live) -
     assert not look.raised
 
 
+def test_a_version_is_checked_as_it_was_released_and_what_changed_since_is_said(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.called(asked(7))
+    folder = live.repository.model_dir("small")
+    released = live.contract()
+    assert live.drift("--live")["notes"] == []
+
+    def version(*_: object) -> Servable:
+        return Servable(folder / "predict.py", folder / ARTIFACT, released, VERSION, "1" * 40)
+
+    monkeypatch.setattr("ci.monitor.drift._servable", version)
+    text = (folder / "model.yaml").read_text()
+    (folder / "model.yaml").write_text(text.replace("chunk: week", "chunk: 20"))
+    found = live.drift("--live")
+    assert {each["chunk"] for each in found["features"]} == {"2026-02-16/2026-02-22"}
+    [note] = found["notes"]
+    assert note.startswith("Version 2 is checked by its own `monitoring`, which is not that of ")
+
+
 def test_the_log_of_a_model_that_was_never_deployed(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
