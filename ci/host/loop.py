@@ -16,7 +16,7 @@ from ci.host.alarm import Alarm
 from ci.host.asked import answer, ask, asked
 from ci.host.lease import is_shared, take_turn
 from ci.host.pins import pending, set_pin
-from ci.host.place import become, folder, policy_of
+from ci.host.place import become, folder, forget, me, policy_of
 from ci.host.records import HostRecord, Served, read_host
 from ci.host.remote import pull, put_back_state
 from ci.host.report import is_news, name_taken, replace_name, report
@@ -259,6 +259,7 @@ def host(
     """
     if not 1 <= every <= 3600:
         raise MlopsError("bad_every", f"--every takes 1 to 3600 seconds, not {every:g}.")
+    before = me(repository)
     own = become(repository, name)
     _own_temporary_folder(repository)
     told = ask(repository, name) if once and not replace else None
@@ -269,7 +270,12 @@ def host(
             replace_name(repository, own)
         loop = Loop(repository, own, patient=not once)
         looked = loop.look_and_answer()
-        _require_known(looked)
+        try:
+            _require_known(looked)
+        except MlopsError as error:
+            if before is None and error.code == "unknown_host":  # a name that was mistyped
+                forget(repository)
+            raise
         while not once:
             loop.say_news(looked)
             _sleep(repository, every, loop.word)

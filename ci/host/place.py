@@ -66,6 +66,11 @@ def become(repository: Repository, name: str) -> Me:
     return known
 
 
+def forget(repository: Repository) -> None:
+    """Let this checkout be no host again."""
+    (folder(repository) / "host.json").unlink(missing_ok=True)
+
+
 def policy_of(repository: Repository) -> DeploymentPolicy:
     """`policies/deployment.yaml` as it is for this checkout, host or not.
 

@@ -19,6 +19,7 @@ from ci.host.place import become, me
 from ci.host.records import Lease
 from ci.host.unit import unit
 from ci.repository import Repository
+from tests.support.command import mlops
 from tests.support.repositories import git, new_repository, write_model
 
 
@@ -76,6 +77,17 @@ def test_a_clone_stays_the_host_that_it_is(repository: Repository) -> None:
     with pytest.raises(MlopsError) as refused:
         become(repository, "shop-2")
     assert refused.value.code == "another_host"
+
+
+def test_a_name_that_nobody_declared_makes_no_host(repository: Repository, tmp_path: Path) -> None:
+    git(repository.root, "clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
+    git(tmp_path, "clone", "-q", "origin.git", "clone")
+    clone = Repository(tmp_path / "clone")
+    assert mlops(clone.root, "host", "shpo-1", "--once", "--json").error == "unknown_host"
+    assert me(clone) is None
+    own = become(clone, "shop-1")
+    assert mlops(clone.root, "host", "shop-1", "--once", "--json").error == "unknown_host"
+    assert me(clone) == own, "a host whose name main no longer has goes on with what it serves"
 
 
 def test_a_turn_ends_by_the_clock_of_who_waits(
