@@ -46,7 +46,7 @@ def history(model: Model, at: At = None, json: Json = False) -> None:
     from ci.events.when import read_time
     from ci.repository import Repository
 
-    span = read_time(at) if at else None
+    span = read_time(at) if at is not None else None
     found = tell(Repository.find(), model, span)
     first = span.first.isoformat() if span else None
     result = {**asdict(found), "from": first, "to": span.last.isoformat() if span else None}

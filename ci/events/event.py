@@ -163,6 +163,11 @@ def canonical(fields: dict[str, Any]) -> bytes:
     return text.encode()
 
 
+def written(fields: dict[str, Any]) -> str:
+    """The one line that an event stands in, without its end."""
+    return f'{canonical(fields).decode()[:-1]},"hash":"{hash_of(fields)}"}}'
+
+
 def hash_of(fields: dict[str, Any]) -> str:
     """SHA-256 of the canonical form, in hex."""
     return hashlib.sha256(canonical(fields)).hexdigest()

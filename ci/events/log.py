@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
-from ci.events.event import START, Draft, Event, canonical, hash_of
+from ci.events.event import START, Draft, Event, hash_of, written
 from ci.files import write_whole
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ def parse(line: str) -> Event | str:
         return "it is no event"
     if event.hash != _hash_or_none(fields):
         return "its hash is not that of its content"
+    if line.rstrip("\r") != written(fields):  # such as a key that stands there twice
+        return "it is not written as the log writes it"
     return event
 
 
@@ -248,4 +250,4 @@ def _after(last: Event | None, draft: Draft) -> tuple[Event, str]:
         **({"clock_back_seconds": back} if back > 0 else {}),
     }
     event = Event.model_validate({**fields, "hash": hash_of(fields)})
-    return event, f'{canonical(fields).decode()[:-1]},"hash":"{event.hash}"}}\n'
+    return event, f"{written(fields)}\n"

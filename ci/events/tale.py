@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ci.events.history import Period, declared, during, periods, time_of
@@ -84,7 +85,7 @@ def history(repository: Repository, model: str, span: Span | None) -> History:
         repository.model_dir(model)  # a name that nobody ever heard of
     for name, every in events.items():
         found += [_told(period, name) for period in _chosen(declared(every), every, span)]
-        notes += [note for event in whole[name] if (note := _clock_note(event))]
+        notes += [_clock_note(event) for event in whole[name] if _is_doubtful(event, span)]
     known = [event for every in events.values() for event in every]
     for host, own in hosts(repository, events).items():
         found += [_told(period, "host", host) for period in _chosen(own, known, span)]
@@ -135,10 +136,19 @@ def _shown(time: str) -> str:
     return time.replace("+00:00", "Z")
 
 
-def _clock_note(event: Event) -> str | None:
-    """What to know of a clock that was put back; every clock is corrected by a little."""
-    if (event.clock_back_seconds or 0) < NOTABLE_SECONDS:
-        return None
+def _is_doubtful(event: Event, span: Span | None) -> bool:
+    """Whether a clock was put back at ``event`` by more than the little that every clock is.
+
+    Of a ``span`` that lies before or after all times that came twice there is nothing to doubt.
+    """
+    back = timedelta(seconds=event.clock_back_seconds or 0)
+    if back.total_seconds() < NOTABLE_SECONDS:
+        return False
+    return span is None or (event.at <= span.last and span.first <= event.at + back)
+
+
+def _clock_note(event: Event) -> str:
+    """What to know of a clock that was put back."""
     at = _shown(event.at.isoformat(timespec="seconds"))
     return (
         f"At {at} (event {event.sequence}) the clock was {event.clock_back_seconds:g} s behind the "

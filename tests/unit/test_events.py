@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ci.errors import MlopsError
 from ci.events import log as log_room
-from ci.events.event import Draft, Lineage, hash_of
+from ci.events.event import Draft, Lineage, written
 from ci.events.heads import Head
 from ci.events.log import Log, head_of
 from ci.events.verify import verify
@@ -68,7 +68,7 @@ def write(log: Log, lines: Lines) -> None:
 def rehashed(line: str, previous: str, **changes: object) -> str:
     """A line that fits by itself, as somebody would write it who knows how."""
     fields = {**json.loads(line), "previous": previous, **changes}
-    return json.dumps({**fields, "hash": hash_of(fields)})
+    return written(fields)
 
 
 def test_events_come_back_as_they_were_written(log: Log) -> None:
@@ -103,6 +103,16 @@ def replaced(lines: Lines) -> Lines:
     return [*lines[:2], rehashed(lines[2], json.loads(lines[1])["hash"], actor="eve"), *lines[3:]]
 
 
+def said_twice(lines: Lines) -> Lines:
+    """What programs take is the last of the two, what people read the first."""
+    return [*lines[:2], lines[2].replace("{", '{"actor":"eve",', 1), *lines[3:]]
+
+
+def in_other_order(lines: Lines) -> Lines:
+    fields = dict(reversed(json.loads(lines[2]).items()))
+    return [*lines[:2], json.dumps(fields, separators=(",", ":")), *lines[3:]]
+
+
 def no_json(lines: Lines) -> Lines:
     return [*lines[:2], lines[2][:-20], *lines[3:]]
 
@@ -111,6 +121,8 @@ def no_json(lines: Lines) -> Lines:
     ("tamper", "said"),
     [
         (altered, (3, 3, "event 3 was altered: its hash is not that of its content")),
+        (said_twice, (3, 3, "event 3 was altered: it is not written as the log writes it")),
+        (in_other_order, (3, 3, "event 3 was altered: it is not written as the log writes it")),
         (no_json, (3, 3, "event 3 was altered: it is no event")),
         (removed, (3, 4, "event 3 was removed before event 4")),
         (reordered, (3, 4, "event 4 stands too early: the events were reordered")),

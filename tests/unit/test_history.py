@@ -297,6 +297,12 @@ def test_a_clock_that_was_far_ahead_hides_nothing_that_came_after(
     told = history(repository, "sales", None)
     assert [each.version for each in told.periods] == [1, 2]
     assert "the order is right" in told.notes[0]
+    noted = {
+        days: bool(history(repository, "sales", read_time(str(moment.date()))).notes)
+        for days in (0, 1)
+        if (moment := BEGIN + timedelta(days=days))
+    }
+    assert noted == {0: False, 1: True}, "of what was before, no time came twice"
 
 
 def test_what_was_taken_over_was_live_since_its_record_says(

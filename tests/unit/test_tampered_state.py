@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ci.events.audit import audit
-from ci.events.event import Draft, Lineage, hash_of
+from ci.events.event import Draft, Lineage, hash_of, written
 from ci.events.heads import remember
 from ci.events.log import Log, released_log
 from ci.events.verify import Verified
@@ -149,7 +149,7 @@ def anew(lines: list[str], **changes: Any) -> list[str]:
     for number, line in enumerate(lines, 1):
         fields = {**json.loads(line), **changes, "sequence": number, "previous": previous}
         previous = hash_of(fields)
-        made.append(json.dumps({**fields, "hash": previous}))
+        made.append(written(fields))
     return made
 
 
