@@ -24,7 +24,7 @@ def _room() -> None:
 
 def lock(json: Json = False) -> None:
     """Pin the newest digest of each base in policies/images.yaml."""
-    from ci.images import lock as pin
+    from ci.images.bases import lock as pin
     from ci.images.engine import connect
     from ci.repository import Repository
 

@@ -71,7 +71,7 @@ def logs(
 
 def observe(json: Json = False) -> None:
     """Write alert rules, a Prometheus configuration and a Grafana dashboard for what runs here."""
-    from ci.observe import write
+    from ci.observe.write import write
     from ci.repository import Repository
 
     repository = Repository.find()

@@ -12,7 +12,7 @@ from ci.cli.options import Json, Model, Reason
 from ci.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from ci.images import Image
+    from ci.images.image import Image
 
 Every = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Default: every model.")]
 
@@ -34,7 +34,7 @@ def package(
     from ci.repository import Repository
 
     if image:
-        from ci.images import build_image
+        from ci.images.image import build_image
 
         packaged, made = build_image(Repository.find(), model)
     else:

@@ -11,10 +11,8 @@ from ci.console import say
 from ci.errors import MlopsError
 from ci.events.event import Draft
 from ci.events.log import own_log
-from ci.github.runs import jobs
 from ci.registry.change import Why
 from ci.release.judged import RefusedError, first_time, refusal
-from ci.release.reviewers import is_known, tell_reviewers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +43,8 @@ def told(repository: Repository, name: str, why: Why, version: int | None = None
         raise
     except MlopsError as error:
         if error.code not in OWN:
+            from ci.release.reviewers import is_known, tell_reviewers
+
             draft = failure(name, why, error.code, error.message, version)
             known = is_known(repository, draft)
             tell_or_say(repository, draft)
@@ -86,6 +86,7 @@ def failures(plan: Plan, found: Settled, told: Mapping[str, Failed], run: str) -
 
 def minutes(github: GitHub) -> list[Draft]:
     """The event of what this run took so far; none where GitHub does not say."""
+    from ci.github.runs import jobs
     from ci.review.cost import minutes_of
 
     context = github.context

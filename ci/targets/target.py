@@ -11,8 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from ci.errors import MlopsError
-from ci.targets.containers import Containers
-from ci.targets.engine import engine_of
 from ci.targets.launch import Processes
 from ci.targets.services import read_record
 from ci.targets.turn import one_switch_at_a_time
@@ -56,6 +54,9 @@ class Target(Protocol):
 def chosen(policy: DeploymentPolicy) -> Target:
     """The target that the policy names."""
     if policy.target == "docker":
+        from ci.targets.containers import Containers
+        from ci.targets.engine import engine_of
+
         return Containers(engine_of(policy.docker))
     return Processes()
 
@@ -84,4 +85,8 @@ def bring_records(repository: Repository, name: str) -> None:
 
 def home(service: Service) -> Target:
     """The target where ``service`` is."""
-    return Containers(service.engine) if service.container else Processes()
+    if service.container:
+        from ci.targets.containers import Containers
+
+        return Containers(service.engine)
+    return Processes()

@@ -14,7 +14,8 @@ import yaml
 import bentos.metrics
 import ci
 from ci.contract.deployment import Objectives
-from ci.observe import dashboard, rules
+from ci.observe.dashboard import dashboard
+from ci.observe.rules import rules
 from tests.support.command import result
 from tests.support.programs import bring_program
 from tests.support.repositories import new_repository

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +104,10 @@ def test_an_engine_whose_containers_nobody_here_could_reach_is_refused(
     for bad in ("tcp://10.0.0.7:2375", "ssh://", "ssh://u@-oProxyCommand=x y", "ssh://u:secret@m"):
         with pytest.raises(ValidationError):
             DockerTarget(engine=bad)
+
+
+def test_a_rollback_loads_nothing_that_it_does_not_need() -> None:
+    needless = ["bentoml", "docker", "mlflow", "ci.images.engine", "ci.observe.write"]
+    program = f"import sys, ci.release.operate; print([n for n in {needless} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n", "its callers wait for what is loaded first"
