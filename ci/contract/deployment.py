@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"]+$")]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 TargetName = Literal["local", "docker"]
-ENGINE = r"^(unix://\S+|ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-f:]+\])(:\d+)?(/\S*)?)$"
+ENGINE = re.compile(r"(unix://\S+|ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-f:]+\])(:\d+)?(/\S*)?)")
 ANY = "0.0.0.0"  # noqa: S104
 
 
 def _an_address(text: str) -> str:
     ip_address(text)
+    return text
+
+
+def _an_engine(text: str) -> str:
+    if not ENGINE.fullmatch(text):
+        raise ValueError("write it as unix:///PATH, or as ssh://USER@MACHINE:PORT/PATH")
     return text
 
 
@@ -69,7 +76,7 @@ class LocalTarget(Contract):
 class DockerTarget(Contract):
     """Containers of a Docker or podman engine, here or elsewhere, behind the same HAProxy."""
 
-    engine: Annotated[str, Field(pattern=ENGINE)] | None = None
+    engine: Annotated[str, AfterValidator(_an_engine)] | None = None
     """Its address: `unix:///run/podman/podman.sock`, or `ssh://USER@MACHINE:PORT/run/docker.sock`,
     where port and path may be left out; without it, what `DOCKER_HOST` says, else Docker's own."""
 

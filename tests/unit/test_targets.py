@@ -102,7 +102,7 @@ def test_an_engine_whose_containers_nobody_here_could_reach_is_refused(
     for good in ("ssh://m", "ssh://mlops@m.example:2222/run/docker.sock", "ssh://u@[fe80::1]"):
         assert engine_of(DockerTarget(engine=good)) == good
     for bad in ("tcp://10.0.0.7:2375", "ssh://", "ssh://u@-oProxyCommand=x y", "ssh://u:secret@m"):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError, match="write it as unix:///PATH, or as ssh://USER"):
             DockerTarget(engine=bad)
 
 
