@@ -32,6 +32,7 @@ from ci.targets.services import LIVE, WARM, read_record
 from ci.targets.target import bring_records, home
 from tests.support import repositories
 from tests.support.borrowed import Images, from_here
+from tests.support.dockerd import dockerd
 from tests.support.load import Load
 from tests.support.podman import podman
 from tests.support.switching import EXAMPLE, PORT, SLOPES, SOURCE, Place
@@ -45,7 +46,7 @@ FEW = Shadow(rows=5)
 SLOW_SECONDS = 30.0  # a machine that is loaded is no reason to go back
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(scope="module", params=[*TARGETS, pytest.param("dockerd", marks=pytest.mark.long)])
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
@@ -55,7 +56,7 @@ def shared(
         yield place
         place.stop()
         return
-    with podman(borrowing=True) as engine:
+    with podman(borrowing=True) if request.param == "docker" else dockerd() as engine:
         images = Images(engine.client, from_here(engine), engine.folder / "image.log")
         place = Place(repository, shadow=FEW, target="docker", engine=engine.host, images=images)
         yield place

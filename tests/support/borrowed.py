@@ -19,10 +19,11 @@ from ci.targets.image import DIGEST_LABEL
 from ci.targets.launch import bento_folder
 
 if TYPE_CHECKING:
+    from tests.support.dockerd import Docker
     from tests.support.podman import Podman
 
 RUNTIME = "borrowing"
-# conmon says `create --bundle FOLDER …`; each mount is (from, to).
+# conmon and containerd say `create --bundle FOLDER …`; each mount is (from, to).
 PROGRAM = """\
 #!{python} -IS
 import json, os, sys
@@ -48,13 +49,18 @@ LINKS = ["bin", "lib", "lib64", "sbin"]
 
 def configuration(folder: Path) -> str:
     """The runtime, made in ``folder``, as containers.conf knows it."""
+    return CONFIGURATION.format(name=RUNTIME, program=program(folder))
+
+
+def program(folder: Path) -> Path:
+    """The runtime, made in ``folder``."""
     mounts = [(sys.prefix, HOME), ("/usr", "/usr")]
     if not sys.base_prefix.startswith("/usr"):
         mounts.append((sys.base_prefix, sys.base_prefix))
-    program = folder / RUNTIME
-    program.write_text(PROGRAM.format(python=Path(sys.executable).resolve(), mounts=mounts))
-    program.chmod(0o755)
-    return CONFIGURATION.format(name=RUNTIME, program=program)
+    made = folder / RUNTIME
+    made.write_text(PROGRAM.format(python=Path(sys.executable).resolve(), mounts=mounts))
+    made.chmod(0o755)
+    return made
 
 
 class Images:
@@ -72,7 +78,7 @@ class Images:
             self._engine.build(recipe, self._log)
 
 
-def from_here(engine: Podman) -> Recipe:
+def from_here(engine: Podman | Docker) -> Recipe:
     """What images are laid on that have nothing but a Bento; the engine has it afterwards."""
     path = engine.folder / "borrowed.tar"
     with tarfile.open(path, mode="w") as archive:
@@ -80,5 +86,6 @@ def from_here(engine: Podman) -> Recipe:
             entry = tarfile.TarInfo(name)
             entry.type, entry.linkname = tarfile.SYMTYPE, f"usr/{name}"
             archive.addfile(entry)
-    engine.command("import", "--quiet", str(path), FROM_HERE.tag)
+    name, _, tag = FROM_HERE.tag.partition(":")
+    engine.client.api.import_image(str(path), repository=name, tag=tag)
     return FROM_HERE
