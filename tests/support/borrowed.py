@@ -86,6 +86,5 @@ def from_here(engine: Podman | Docker) -> Recipe:
             entry = tarfile.TarInfo(name)
             entry.type, entry.linkname = tarfile.SYMTYPE, f"usr/{name}"
             archive.addfile(entry)
-    name, _, tag = FROM_HERE.tag.partition(":")
-    engine.client.api.import_image(str(path), repository=name, tag=tag)
+    engine.import_tar(path, FROM_HERE.tag)
     return FROM_HERE

@@ -41,6 +41,11 @@ class Docker:
         """What DOCKER_HOST must say."""
         return f"unix://{self.folder}/engine.sock"
 
+    def import_tar(self, path: Path, tag: str) -> None:
+        """Make the image ``tag`` of the files in ``path``."""
+        name, _, version = tag.partition(":")
+        self.client.api.import_image(str(path), repository=name, tag=version)
+
 
 @contextmanager
 def dockerd() -> Iterator[Docker]:

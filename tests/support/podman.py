@@ -105,6 +105,10 @@ class Podman:
             check=True,
         )
 
+    def import_tar(self, path: Path, tag: str) -> None:
+        """Make the image ``tag`` of the files in ``path``."""
+        self.command("import", "--quiet", str(path), tag)
+
     def build(self, text: str, **files: str) -> str:
         """The id of the image of a small Containerfile and the files beside it."""
         context = BytesIO()
