@@ -36,6 +36,7 @@ EVALUATED = {
     "at": "2026-11-21T10:00:00+00:00",
     "said": "Its error was 1.5 units.",
     "rows_digest": "d" * 64,
+    "slices_digest": "e" * 64,
 }
 CONTRACT = {
     "name": "demand",
