@@ -19,6 +19,7 @@ from ci.score import score_with
 from tests.support.scoring import calls, rows, start, write_servable
 
 ROWS = 250_000  # two parts
+PARTS = "score/*/*/[0-9]*.json"
 DIES = """\
 import os
 
@@ -75,6 +76,20 @@ def slow_down(servable: Servable, seconds: float) -> None:
     servable.predict_file.write_text(f"import time\n\n\n{slow}")
 
 
+def hold_after_a_part(servable: Servable, state: Path) -> Path:
+    """Have no piece go on once a part is written, as long as the file that is returned exists."""
+    held = servable.predict_file.parent / "held"
+    held.touch()
+    code = servable.predict_file.read_text()
+    wait = f"""\
+    parts, held = pathlib.Path({str(state)!r}), pathlib.Path({str(held)!r})
+    while held.exists() and list(parts.glob({PARTS!r})):
+        time.sleep(0.05)
+    print"""
+    servable.predict_file.write_text(f"import pathlib, time\n\n\n{code.replace('    print', wait)}")
+    return held
+
+
 def at_work(
     process: subprocess.Popen[str], log: Path
 ) -> tuple[list[psutil.Process], psutil.Process]:
@@ -116,10 +131,10 @@ def test_a_model_that_dies_is_said_in_the_same_sentence(tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, temporary: Path) -> None:
     servable = write_servable(tmp_path)
-    slow_down(servable, 0.1)
+    held = hold_after_a_part(servable, tmp_path / "state")
     rows(ROWS * 2).to_csv(tmp_path / "in.csv", index=False)
     process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine="ray")
-    while not list((tmp_path / "state").glob("score/*/*/[0-9]*.json")):
+    while not list((tmp_path / "state").glob(PARTS)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     family = psutil.Process(process.pid).children(recursive=True)
@@ -130,6 +145,7 @@ def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, tempo
     assert gone
     assert not alive
     assert list(temporary.iterdir()) == []
+    held.unlink()
     asked = calls(tmp_path)
     score_with(servable, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "state")
     # The first part, of twenty pieces, was done.
