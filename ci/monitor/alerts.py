@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Signal:
-    """One feature and method over all chunks.
+class Finding:
+    """A column and method, or the realised metric, in several chunks.
 
     ``value`` and ``threshold`` are those of ``chunk``, the chunk that lies furthest out;
-    ``chunks_over`` lists the chunks over the threshold, ``alarms`` those at whose end the policy's
-    rule held; ``alert`` says whether it holds at the end of the newest. What does not matter by
-    the policy never alerts.
+    ``chunks_over`` lists the chunks over the threshold.
     """
 
     name: str
@@ -33,6 +31,16 @@ class Signal:
     threshold: float | None
     chunk: str
     chunks_over: list[str]
+
+
+@dataclass(frozen=True)
+class Signal(Finding):
+    """One feature and method over all chunks.
+
+    ``alarms`` are the chunks at whose end the policy's rule held; ``alert`` says whether it holds
+    at the end of the newest. What does not matter by the policy never alerts.
+    """
+
     alarms: list[str]
     alert: bool
     matters: bool = True

@@ -32,8 +32,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class SignalRecord(_Part):
-    """A column and method; the fields are those of ``ci.monitor.alerts.Signal``."""
+class FindingRecord(_Part):
+    """A column and method; the fields are those of ``ci.monitor.alerts.Finding``."""
 
     name: str
     method: str
@@ -41,6 +41,11 @@ class SignalRecord(_Part):
     threshold: float | None
     chunk: str
     chunks_over: list[str]
+
+
+class SignalRecord(FindingRecord):
+    """As ``ci.monitor.alerts.Signal``."""
+
     alert: bool
 
 
@@ -53,14 +58,9 @@ class MeasureRecord(_Part):
     usual: float | None
 
 
-class PassedRecord(_Part):
-    """What is over; the fields are those of ``ci.monitor.passed.Passed``."""
+class PassedRecord(FindingRecord):
+    """As ``ci.monitor.passed.Passed``."""
 
-    name: str
-    method: str
-    value: float | None
-    threshold: float | None
-    chunk: str
     chunks_over: Annotated[list[str], Field(min_length=1)]
 
 

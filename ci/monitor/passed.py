@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ci.evaluate.metrics import METRICS
-from ci.monitor.alerts import between, enough_at, excess, threshold_of, worse_before
+from ci.monitor.alerts import Finding, between, enough_at, excess, threshold_of, worse_before
 from ci.monitor.measures import REALISED
 
 if TYPE_CHECKING:
@@ -20,19 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Passed:
-    """A column and method, or the realised metric, that was an alert and is none any more.
+class Passed(Finding):
+    """What was an alert and is none any more.
 
-    ``chunks_over`` made it one, at least one of them since the last check; ``value`` and
-    ``threshold`` are those of ``chunk``, which lies furthest out of them.
+    ``chunks_over`` are those that made it one, at least one of them since the last check.
     """
-
-    name: str
-    method: str
-    value: float | None
-    threshold: float | None
-    chunk: str
-    chunks_over: list[str]
 
 
 def passed_columns(
