@@ -45,7 +45,7 @@ def host(
         print(unit(repository, name), end="")
         return
     from ci.console import say
-    from ci.host.loop import host as run
+    from ci.host.run import host as run
 
     record, problems = run(repository, name, once=once, every=every, replace=replace)
     for other in problems[1:]:

@@ -1,25 +1,23 @@
-"""`mlops host`: look, put right, report, again and again; one look with `--once`."""
+"""A host at work: it looks, puts right, and reports."""
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ci.busy import only_one
 from ci.console import say
 from ci.errors import MlopsError
 from ci.host import converge as step
 from ci.host.alarm import Alarm
-from ci.host.asked import answer, ask, asked
+from ci.host.asked import answer, asked
 from ci.host.lease import is_shared, take_turn
-from ci.host.pins import pending, set_pin
-from ci.host.place import become, folder, forget, me, policy_of
+from ci.host.pins import set_pin
+from ci.host.place import folder, policy_of
 from ci.host.records import HostRecord, Served, read_host
 from ci.host.remote import pull, put_back_state
-from ci.host.report import is_news, name_taken, replace_name, report
+from ci.host.report import is_news, name_taken, report
 from ci.host.strays import drop_unreadable
 from ci.host.tell import tell_withdrawn
 from ci.host.wanted import Wanted, wanted
@@ -102,7 +100,7 @@ class Loop:
         """Look, and tell whoever asked for it before."""
         self.word = asked(self.repository)
         looked = self.look()
-        answer(self.repository, self.word, _record(self.own, looked), looked.problems)
+        answer(self.repository, self.word, record_of(self.own, looked), looked.problems)
         return looked
 
     def say_news(self, looked: Looked) -> None:
@@ -246,44 +244,8 @@ class Loop:
         return []
 
 
-def host(
-    repository: Repository, name: str, *, once: bool, every: float, replace: bool
-) -> tuple[HostRecord, list[MlopsError]]:
-    """Be the host ``name``: for ever, or for one look, whose record and problems are returned.
-
-    Where this checkout's host runs already, that one looks at once.
-
-    Raises:
-        MlopsError: ``bad_every``, ``another_host``, ``in_use``, ``busy`` or ``no_answer`` where
-            this checkout's host runs already, ``unknown_host`` where main is known not to have it.
-    """
-    if not 1 <= every <= 3600:
-        raise MlopsError("bad_every", f"--every takes 1 to 3600 seconds, not {every:g}.")
-    before = me(repository)
-    own = become(repository, name)
-    _own_temporary_folder(repository)
-    told = ask(repository, name) if once and not replace else None
-    if told:
-        return told
-    with only_one(repository, "host", name):
-        if replace:
-            replace_name(repository, own)
-        loop = Loop(repository, own, patient=not once)
-        looked = loop.look_and_answer()
-        try:
-            _require_known(looked)
-        except MlopsError as error:
-            if before is None and error.code == "unknown_host":  # a name that was mistyped
-                forget(repository)
-            raise
-        while not once:
-            loop.say_news(looked)
-            _sleep(repository, every, loop.word)
-            looked = loop.look_and_answer()
-    return _record(own, looked), looked.problems
-
-
-def _record(own: Me, looked: Looked) -> HostRecord:
+def record_of(own: Me, looked: Looked) -> HostRecord:
+    """What a host tells of itself after a look."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return HostRecord(
         name=own.name, instance=own.instance, platform=None, at=now, models=looked.models
@@ -311,30 +273,6 @@ def unknown_host(name: str, policy: DeploymentPolicy) -> MlopsError:
         f"policies/deployment.yaml on main has no host {name} under hosts (there are: {there}); "
         f"add it by a pull request: `{name}: {{models: all}}`. What runs goes on.",
     )
-
-
-def _require_known(looked: Looked) -> None:
-    """A mistake that is there at the first look is for the person who typed it."""
-    for error in looked.problems:
-        if error.code in ("unknown_host", "name_taken"):
-            raise error
-
-
-def _own_temporary_folder(repository: Repository) -> None:
-    """A unit may give us no other place to write to."""
-    given = os.environ.get("TMPDIR")
-    if given and given.startswith(str(repository.state_dir)):
-        os.makedirs(given, exist_ok=True)
-
-
-def _sleep(repository: Repository, seconds: float, word: str | None) -> None:
-    """Wait, but not longer once a rollback is to be told of, or somebody asks for a look.
-
-    Who asked last before the last look did so with ``word``.
-    """
-    before, until = (pending(repository), word), time.monotonic() + seconds
-    while time.monotonic() < until and (pending(repository), asked(repository)) == before:
-        time.sleep(min(1.0, seconds))
 
 
 def _less(state: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ci.errors import MlopsError
 from ci.host import converge, lease, loop, pins, remote, report, tell
-from ci.host.loop import host
+from ci.host.run import host
 from ci.repository import Repository
 from ci.targets import front, launch, local, maps, processes
 from tests.support.switching import killed_at, watched

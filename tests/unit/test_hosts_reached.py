@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ci.errors import MlopsError
-from ci.host import asked, loop
+from ci.host import asked, run
 from ci.host.reach import Reached, addresses_in, reach, summary
 from ci.repository import Repository
 from tests.support.repositories import SOURCE
@@ -136,7 +136,7 @@ def test_without_a_key_and_the_machines_own_nobody_is_asked(
 
 def test_who_asks_for_a_look_ends_the_wait_for_the_next(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
-    waiting = threading.Thread(target=loop._sleep, args=(repository, 3_600, None), daemon=True)
+    waiting = threading.Thread(target=run._sleep, args=(repository, 3_600, None), daemon=True)
     waiting.start()
     folder = tmp_path / ".mlops" / "host"
     folder.mkdir(parents=True)
