@@ -102,6 +102,13 @@ def read(container: Any, path: str) -> tarfile.TarFile:
     return tarfile.open(fileobj=io.BytesIO(b"".join(stream)))
 
 
+def copy_of(trained: Repository, folder: Path) -> Repository:
+    """A repository that a test may change."""
+    repository = Repository(folder / "repository")
+    shutil.copytree(trained.root, repository.root, symlinks=True)
+    return repository
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_image_answers_with_nothing_but_what_it_needs(
     engine: Podman, trained: Repository, built: dict[str, Any], language: str
@@ -222,8 +229,7 @@ def test_a_second_time_nothing_is_built(
 def test_after_a_changed_line_only_the_bento_is_laid_on_top_again(
     engine: Podman, trained: Repository, built: dict[str, Any], tmp_path: Path
 ) -> None:
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     predict = repository.model_dir("sales-python") / "predict.py"
     predict.write_text(predict.read_text() + "# another line\n")
     assert mlops(repository.root, "train", "sales-python").code == 0
@@ -244,8 +250,7 @@ def test_after_a_changed_line_only_the_bento_is_laid_on_top_again(
 def test_what_apt_does_not_know_is_named(
     engine: Podman, trained: Repository, built: dict[str, Any], tmp_path: Path
 ) -> None:
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     lock = repository.model_dir("sales-r") / "renv.lock"
     lock.write_text('{"Packages": {"no.such.package": {}}}')
     assert mlops(repository.root, "train", "sales-r").code == 0
@@ -263,8 +268,7 @@ def test_a_base_with_a_compiler_is_refused(
 ) -> None:
     base = bases["julia"].removeprefix("sha256:")
     text = f"FROM {base}\nCOPY gcc /usr/bin/gcc\nRUN chmod 755 /usr/bin/gcc\n"
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     set_bases(repository, {**bases, "julia": engine.build(text, gcc="#!/bin/sh\n")})
     done = package(engine, repository, "julia")
     assert done.error == "build_tools"
@@ -274,8 +278,7 @@ def test_a_base_with_a_compiler_is_refused(
 def test_a_base_without_digest_and_an_engine_that_is_gone_are_refused(
     engine: Podman, trained: Repository, tmp_path: Path
 ) -> None:
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     nowhere = {"DOCKER_HOST": "unix:///nowhere.sock"}
     gone = mlops(repository.root, "package", "sales-julia", "--image", "--json", env=nowhere)
     assert gone.error == "no_engine"
@@ -301,8 +304,7 @@ def test_lock_pins_what_a_registry_has_now(
         engine.client.images.push(f"{registry}/base", "1")
         engine.client.images.remove(f"{registry}/base:1", force=True)
 
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     set_bases(repository, dict.fromkeys(LANGUAGES, f"{registry}/base:1"))
     pinned = []
     for content in ("one", "two"):
@@ -325,8 +327,7 @@ def test_a_deployment_builds_the_image_of_each_language_and_serves_it(
     bases: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    repository = Repository(tmp_path / "repository")
-    shutil.copytree(trained.root, repository.root, symlinks=True)
+    repository = copy_of(trained, tmp_path)
     port = own_ports(repository.root, 28000)
     policy = repository.policies_dir / "deployment.yaml"
     policy.write_text(f"{policy.read_text()}target: docker\ndocker: {{engine: {engine.host}}}\n")

@@ -39,6 +39,11 @@ def page(running, browser):
     return browser
 
 
+def send_file(page, path):
+    page.choose_file("#file", path)
+    page.run("document.querySelector('#many button').click()")
+
+
 def test_the_form_predicts_and_says_the_unit(page):
     page.run("document.getElementById('f-x').value = '4'")
     page.run("document.getElementById('f-n').value = '1'")
@@ -73,8 +78,7 @@ def test_an_error_of_the_service_is_shown_in_words(page):
 def test_a_file_comes_back_with_a_column_more(page, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("\ufeffmode,x,n\r\n" + "".join(f'"ok",{i},1\r\n' for i in range(8)))
-    page.choose_file("#file", path)
-    page.run("document.querySelector('#many button').click()")
+    send_file(page, path)
     assert page.wait("document.querySelector('#done a')?.textContent") == "Save the 8 predictions"
     saved = page.download("#done a", tmp_path)
     assert saved.name == "tiny-r-predictions.csv"
@@ -88,8 +92,7 @@ def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(page, t
     path.write_bytes(
         'mode;"x";n\r\nok;1,5;1\r\n"ok";-2,25;\r\nok;3;2\r\nok;4,25;3\r\n'.encode("cp1252")
     )
-    page.choose_file("#file", path)
-    page.run("document.querySelector('#many button').click()")
+    send_file(page, path)
     assert page.wait("document.querySelector('#done a')?.textContent") == "Save the 4 predictions"
     lines = page.download("#done a", tmp_path).read_bytes().decode("utf-8-sig").split("\r\n")
     assert lines[0] == 'mode;"x";n;predicted_y'
@@ -101,8 +104,7 @@ def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(page, t
 def test_a_number_that_may_mean_two_is_not_sent(page, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("mode;x;n\nok;1,5;1\nok;1.234;1\n")
-    page.choose_file("#file", path)
-    page.run("document.querySelector('#many button').click()")
+    send_file(page, path)
     said = page.wait("document.querySelector('#done.bad')?.textContent")
     assert "Row 2, x: 1.234 may mean two numbers" in said
 
@@ -110,16 +112,14 @@ def test_a_number_that_may_mean_two_is_not_sent(page, tmp_path):
 def test_a_file_in_the_older_encoding_of_windows_is_read(page, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes("mode;x;größe\nok;1,5;1\n".encode("cp1252"))
-    page.choose_file("#file", path)
-    page.run("document.querySelector('#many button').click()")
+    send_file(page, path)
     assert "'größe' is no column" in page.wait("document.querySelector('#done.bad')?.textContent")
 
 
 def test_a_bad_line_of_a_file_is_named(page, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("mode,x,n\nok,1,1\nok,5000,1\n")
-    page.choose_file("#file", path)
-    page.run("document.querySelector('#many button').click()")
+    send_file(page, path)
     said = page.wait("document.querySelector('#done.bad')?.textContent")
     assert "Row 2, x: must be at most 100" in said
 
