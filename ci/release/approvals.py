@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ci.release.due import Request
     from ci.repository import Repository
 
+AGAIN = "run this workflow's failed jobs again"
+BY_NAME = "somebody else runs deploy.yml with the model's name, which counts as an approval"
 DECIDING = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
 
 
@@ -45,11 +47,15 @@ class People:
 
 @dataclass(frozen=True)
 class Approval:
-    """Who approved; ``problem`` says why that is not enough, ``note`` why nobody was asked."""
+    """Who approved; ``note`` says why nobody was asked.
+
+    ``problem`` says why that is not enough, and ``remedy``, a sentence, what helps.
+    """
 
     approvers: list[str]
     problem: str | None = None
     note: str | None = None
+    remedy: str | None = None
 
 
 def decide(policy: Approvals, people: People, head: str, reviews: Sequence[Review]) -> Approval:
@@ -65,7 +71,8 @@ def decide(policy: Approvals, people: People, head: str, reviews: Sequence[Revie
     latest = {r.login: r for r in reviews if r.state in DECIDING and r.login in others}
     against = sorted(who for who, r in latest.items() if r.state == "CHANGES_REQUESTED")
     if against:
-        return Approval([], f"{_names(against)} asked for changes")
+        remedy = f"Once {_names(against)} approved it or the request is dismissed, {AGAIN}."
+        return Approval([], f"{_names(against)} asked for changes", remedy=remedy)
     agreed = {who for who, r in latest.items() if r.state == "APPROVED" and who in able}
     stale = {who for who in agreed if policy.dismiss_stale and latest[who].commit != head}
     valid, needed = sorted(agreed - stale), min(policy.required, len(able))
@@ -105,16 +112,21 @@ def approval_of(
     access = load_policy(repository, AccessPolicy)
     members = access.team(policy.team).members if policy.team else []
     team, able = _lower(members), frozenset(writers(github))
-    parts = [(f"#{number}", _pull(github, number)) for number in change.pulls]
-    parts += [(f"the direct push {commit[:10]}", _push(github, commit)) for commit in change.direct]
+    review = f"Once somebody else has approved the pull request, {AGAIN}; or {BY_NAME}."
+    ask = f"It is released once {BY_NAME}."
+    parts = [(f"#{number}", review, _pull(github, number)) for number in change.pulls]
+    parts += [
+        (f"the direct push {commit[:10]}", ask, _push(github, commit)) for commit in change.direct
+    ]
     if not parts:
-        parts = [("what main had from the start", (frozenset[str](), "", []))]
+        parts = [("what main had from the start", ask, (frozenset[str](), "", []))]
     found = []
-    for name, (authors, head, reviews) in parts:
+    for name, remedy, (authors, head, reviews) in parts:
         asked = [Review(request.by.lower(), "APPROVED", head)] if request.by else []
         one = decide(policy, People(able, authors, team), head, [*reviews, *asked])
         if one.problem:
-            return Approval(one.approvers, f"{name}: {one.problem}")
+            problem = f"{name}: {one.problem}"
+            return Approval(one.approvers, problem, remedy=one.remedy or remedy)
         found.append(one)
     notes = [one.note for one in found if one.note]
     approvers = sorted({login for one in found for login in one.approvers})

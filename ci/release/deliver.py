@@ -45,7 +45,7 @@ def deliver(
     change, pulls = change_of(repository, github, state, staged.model, request)
     approval = approval_of(repository, github, change, request)
     if approval.problem:
-        raise not_approved(staged.model, approval.problem)
+        raise not_approved(staged.model, approval)
     wanted = _wanted(repository, state, staged)
     if staged.candidate == "reviewed":
         _require_reviewed(github, pulls, staged, wanted)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ci.gate import Judgement
     from ci.github.client import GitHub
     from ci.package import Packaged
+    from ci.release.approvals import Approval
     from ci.release.due import Request
     from ci.repository import Repository
     from ci.targets.rehearsal import Rehearsed
@@ -71,7 +72,7 @@ def stage(
     change, pulls = change_of(repository, github, state, name, order.request)
     approval = approval_of(repository, github, change, order.request)
     if approval.problem:
-        raise not_approved(name, approval.problem)
+        raise not_approved(name, approval)
     origin = obtain(repository, github, contract, order.source, pulls, scratch)
     judgement = _passed(repository, name)
     packaged = _packaged(repository, name)
@@ -85,13 +86,12 @@ def stage(
     return staged
 
 
-def not_approved(model: str, problem: str) -> MlopsError:
+def not_approved(model: str, found: Approval) -> MlopsError:
     """The error for a change without the approvals that the policy asks for."""
     return MlopsError(
         "not_approved",
-        f"{model} is not released: {problem} (approvals in policies/promotion.yaml). Once somebody "
-        "else has approved the pull request, run this workflow's failed jobs again; or somebody "
-        "else runs deploy.yml with the model's name, which counts as an approval.",
+        f"{model} is not released: {found.problem} (approvals in policies/promotion.yaml). "
+        f"{found.remedy}",
     )
 
 

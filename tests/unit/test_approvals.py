@@ -50,6 +50,12 @@ def test_what_is_not_enough(reviews: list[Review], said: str) -> None:
     assert said in found.problem
 
 
+def test_a_request_for_changes_is_lifted_by_whoever_made_it() -> None:
+    found = decide(ONE, people("alice"), HEAD, [approved("bob"), against("carol")])
+    assert found.remedy
+    assert found.remedy.startswith("Once @carol approved it or the request is dismissed")
+
+
 def test_a_later_approval_lifts_a_request_for_changes_and_a_comment_does_not() -> None:
     reviews = [against("bob"), Review("bob", "COMMENTED", HEAD)]
     assert decide(ONE, people("alice"), HEAD, reviews).problem

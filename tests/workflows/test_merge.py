@@ -179,6 +179,7 @@ def test_without_the_right_approvals_nothing_is_trained_or_released(world: World
     (run,) = merged(world, own)
     assert run.conclusion == "failure"
     assert "0 of 1 approvals" in run.summary
+    assert "Once somebody else has approved the pull request" in run.summary
     assert "running its pipeline" not in run.log
 
     late = world.open_pull("late", shrink(0.02), author="alice")

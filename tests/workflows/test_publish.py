@@ -27,7 +27,7 @@ from ci.handover.manifest import Trained
 from ci.package.archive import pack
 from ci.registry.store import client
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias
-from ci.release.approvals import Approval
+from ci.release.approvals import Approval, Change, approval_of
 from ci.release.due import Request, own_digest
 from ci.release.go_back import go_back
 from ci.release.plan import Plan, PlannedModel
@@ -453,6 +453,17 @@ def test_an_mlflow_server_is_moved_only_after_the_state(
     production = by_alias(office.repository, MODEL, PRODUCTION)
     assert production
     assert production.version == 2
+
+
+def test_a_direct_push_has_no_pull_request_to_approve(office: Office) -> None:
+    commit = office.world.commit({"README.md": "Words\n"})
+    for asked, problem in ((None, "0 of 1 approvals"), ("alice", "0 of 1 approvals"), ("bob", "")):
+        change = Change([], [commit])
+        found = approval_of(office.repository, office.github, change, Request(by=asked))
+        assert problem in (found.problem or "")
+        assert bool(found.problem) == bool(problem)
+        if problem:
+            assert (found.remedy or "").startswith("It is released once somebody else runs deploy")
 
 
 def test_models_that_a_run_has_no_job_for_are_owed(office: Office) -> None:
