@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ci.console import say
 from tests.benchmarks.results import Result
+from tests.workflows.authors import Files
 from tests.workflows.template import write_template
 from tests.workflows.world import World
 
@@ -96,7 +97,7 @@ def _copy_releases(source: World, target: World) -> None:
     target.pushes.clear()
 
 
-def _seconds(world: World, files: dict[str, str | None], jobs: list[str]) -> float:
+def _seconds(world: World, files: Files, jobs: list[str]) -> float:
     """What all steps of a pull request's three runs took together."""
     pull = world.open_pull(f"change-{next(_CHANGES)}", files)
     first = world.begin_pull_request(pull)

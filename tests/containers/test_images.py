@@ -195,13 +195,13 @@ def test_it_carries_what_its_bill_says_and_nothing_to_build_or_train_with(
     python = {each.partition("@")[0] for each in addresses if each.startswith("pkg:pypi/")}
     assert python == {f"pkg:pypi/{name}" for name in pins(LOCK.read_text())}
     assert {"pkg:deb/debian/libc6", "pkg:deb/debian/python3.11"} <= packages
-    own = {
+    own: dict[str, set[str]] = {
         "python": set(),
         "r": {"pkg:deb/debian/r-base-core", "pkg:cran/data.table"},
         "julia": {"pkg:generic/julia"},
     }
     assert own[language] <= packages
-    assert not packages & set.union(*(own[each] for each in LANGUAGES if each != language))
+    assert not packages & set[str]().union(*(own[each] for each in LANGUAGES if each != language))
 
     image = built[language]["image"]["id"]
     find = f"for tool in {BUILD_TOOLS}; do command -v $tool; done; true"

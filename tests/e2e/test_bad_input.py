@@ -176,7 +176,7 @@ def test_what_was_never_trained_or_deployed_is_said(unchanged: Path, tmp_path: P
         ("rollback", "not_deployed"),
     ]:
         assert mlops(unchanged, command, "sales-python", "--json").error == code, command
-    files = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv"]
+    files: list[str | Path] = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv"]
     done = mlops(unchanged, "score", "sales-python", *files, "--json")
     assert done.error == "not_deployed"
     assert result(unchanged, "status") == []

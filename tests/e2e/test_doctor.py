@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,11 +185,15 @@ def test_a_model_without_a_process(ward: Ward) -> None:
     wait_for(lambda: httpx.get(f"{ward.service.url}/readyz").status_code == 200)
 
 
+def _another_worker(ward: Ward, gone: int) -> bool:
+    return [gone] != processes.children(ward.api())
+
+
 def test_processes_that_die(ward: Ward) -> None:
     for _ in range(2):
         old = ward.worker()
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda gone=old: [gone] != processes.children(ward.api()))
+        wait_for(partial(_another_worker, ward, old))
         wait_for(lambda: httpx.get(f"{ward.service.url}/readyz").status_code == 200)
     assert ward.finding("2 times since it was started") == f"mlops logs {NAME}"
 

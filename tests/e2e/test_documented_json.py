@@ -128,7 +128,7 @@ def test_what_is_documented_is_what_is_printed(make: Make, tmp_path: Path) -> No
     table = given.read_text().replace("units", "sold")
     (tmp_path / "in.csv").write_text(table)
     hold("score", name, "--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv")
-    shards = ["--output", tmp_path / "merged.csv"]
+    shards: list[str | Path] = ["--output", tmp_path / "merged.csv"]
     for shard in ("1/2", "2/2"):
         result(root, "score", name, "--input", tmp_path / "in.csv", *shards, "--shard", shard)
     hold("score-merge", name, *shards)

@@ -77,7 +77,7 @@ def wait_until(true: Callable[[], object], what: str) -> None:
 
 def ended(process: psutil.Process) -> bool:
     """Whether it ends soon: its remains may wait for their parent a little."""
-    return psutil.wait_procs([process], timeout=PATIENCE_SECONDS)[1] == []
+    return not psutil.wait_procs([process], timeout=PATIENCE_SECONDS)[1]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def loop(tmp_path: Path) -> Iterator[Callable[[Host], subprocess.Popen[bytes]]]:
 
     def loop(host: Host) -> subprocess.Popen[bytes]:
         with (tmp_path / f"loop-{host.name}.log").open("ab") as log:
-            command = [MLOPS, "host", host.name, "--every", "1"]
+            command: list[str | Path] = [MLOPS, "host", host.name, "--every", "1"]
             running.append(subprocess.Popen(command, cwd=host.root, stdout=log, stderr=log))
         return running[-1]
 
@@ -291,7 +291,7 @@ def test_nothing_is_served_that_was_not_released(fleet: Fleet, host: Make) -> No
 
     events = (fleet.state() / "events.jsonl").read_text()
     cut = "".join(events.splitlines(keepends=True)[:-2])
-    fleet.edit_state(lambda state: (state / "events.jsonl").write_text(cut) and None)
+    fleet.edit_state(lambda state: (state / "events.jsonl").write_text(cut))
     assert "can't be believed" in north.once().stdout + north.once().stderr
     assert north.asked() == 2
 

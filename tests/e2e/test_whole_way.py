@@ -140,7 +140,7 @@ def _drift(root: Path, name: str) -> None:
 def _drift_of_calls(root: Path, name: str, url: str) -> None:
     """The same rows, asked by callers."""
     table = pd.read_csv(root / "models" / name / "evaluation" / "analysis.csv")
-    rows = table[["price", "region"]].head(200).to_dict("records")
+    rows: list[Any] = table[["price", "region"]].head(200).to_dict("records")
     for number in range(0, len(rows), 50):
         post(url, *rows[number : number + 50])
     checked = result(root, "drift", name, "--live")

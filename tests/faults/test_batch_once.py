@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -209,7 +210,7 @@ def test_storage_that_goes_in_the_middle_leaves_no_half(
             with storage.open_output_stream(f"shop/in/{name}") as file:
                 file.write(rows(100).to_csv(index=False).encode())
 
-        def gone_after_one(*arguments: object) -> Path:
+        def gone_after_one(*arguments: Any) -> Path:
             brought = copy(*arguments)
             for process in psutil.Process().children():
                 # A child of an earlier test may have ended and wait for its parent to ask.

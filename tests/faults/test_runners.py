@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bentos.frames import Frame, from_rows
+from bentos.frames import Field, Frame, from_rows
 from bentos.runners import (
     LANGUAGES,
     DeadlineError,
@@ -27,8 +27,8 @@ from bentos.runners import (
 )
 from tests.support.runner_sources import SOURCES
 
-INPUTS = [("action", "string"), ("x", "number")]
-OUTPUTS = [("y", "number")]
+INPUTS = [Field("action", "string"), Field("x", "number")]
+OUTPUTS = [Field("y", "number")]
 PATIENT = 60.0
 HASTY = 0.7
 

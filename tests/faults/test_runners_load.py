@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bentos.frames import from_rows
+from bentos.frames import Field, from_rows
 from bentos.runners import (
     LANGUAGES,
     MissingToolchainError,
@@ -74,7 +75,7 @@ def write(folder: Path, language: str, text: str) -> Path:
     return path
 
 
-def pool_of(language: str, path: Path, **settings: float) -> RunnerPool:
+def pool_of(language: str, path: Path, **settings: Any) -> RunnerPool:
     return RunnerPool(language, path, path.parent, [("y", "number")], **settings)
 
 
@@ -154,7 +155,7 @@ def test_files_beside_the_predict_file_can_be_included(
     (tmp_path / name).write_text(helper)
     path = write(tmp_path, language, include + GOOD[language].replace("2", "FACTOR"))
     with pool_of(language, path) as pool:
-        answer = pool.predict(from_rows([{"x": 4.0}], [("x", "number")]))
+        answer = pool.predict(from_rows([{"x": 4.0}], [Field("x", "number")]))
     assert answer.to_lists() == {"y": [8.0]}
 
 

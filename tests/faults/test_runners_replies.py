@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bentos.frames import encode, from_rows
+from bentos.frames import Field, encode, from_rows
 from bentos.runners import DeadlineError, NoWorkerError, RunnerPool
 
 SOURCE = """
@@ -34,8 +34,8 @@ def predict(folder, rows):
         time.sleep(60)  # so that the true reply can't give the false one away
     return rows["x"] * 2
 """
-ASKED = from_rows([{"x": 3.0}], [("x", "number")])
-FALSE = encode(from_rows([{"y": 666.0}], [("y", "number")]))
+ASKED = from_rows([{"x": 3.0}], [Field("x", "number")])
+FALSE = encode(from_rows([{"y": 666.0}], [Field("y", "number")]))
 
 
 def message(number: int, body: bytes) -> bytes:

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bentos.frames import Column, Frame, from_rows
+from bentos.frames import Column, Field, Frame, from_rows
 from bentos.runners import LANGUAGES, ModelError, RunnerPool
 
 FIELDS = [
-    ("number", "number", True),
-    ("whole", "integer", True),
-    ("flag", "boolean", True),
-    ("text", "string", True),
+    Field("number", "number", True),
+    Field("whole", "integer", True),
+    Field("flag", "boolean", True),
+    Field("text", "string", True),
 ]
-PLAIN_FIELDS = [(name, type_) for name, type_, _ in FIELDS]
+PLAIN_FIELDS = [field._replace(nullable=False) for field in FIELDS]
 NUMBERS = [0.0, -0.0, 0.1, 1 / 3, 5e-324, -2.2e-308, 1.7976931348623157e308, 2.0**53 + 1]
 WHOLES = [0, -1, 2**31 - 1, -(2**31) + 1]
 TEXTS = ["", " ", "NA", "null", "Käse ½ €", "👩‍🌾 日本", 'a"b\\c\n\td', "x" * 10_000]
@@ -76,8 +76,8 @@ TYPES = {
         "Union{Missing, Float64} Union{Missing, Int64} Union{Missing, Bool} Union{Missing, String}",
     ),
 }
-OUTPUTS = [("types", "string"), *PLAIN_FIELDS] + [
-    (f"{name}_gone", "boolean") for name, *_ in FIELDS
+OUTPUTS = [Field("types", "string"), *PLAIN_FIELDS] + [
+    Field(f"{name}_gone", "boolean") for name, *_ in FIELDS
 ]
 
 

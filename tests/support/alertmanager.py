@@ -51,7 +51,9 @@ class Told:
 
     def slack(self, *words: str) -> dict[str, Any]:
         """The attachment of the message that says all of ``words``."""
-        return wait_for(f"{words} at Slack", lambda: self._find("/slack", words))["attachments"][0]
+        message = wait_for(f"{words} at Slack", lambda: self._find("/slack", words))
+        attachment: dict[str, Any] = message["attachments"][0]
+        return attachment
 
     def pagerduty(self, *words: str) -> dict[str, Any]:
         """The event that says all of ``words``."""

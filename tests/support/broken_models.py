@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class Broken:
     service: Running
     action: Path
 
-    def predict(self, action: str, row: dict[str, object]) -> httpx.Response:
+    def predict(self, action: str, row: Mapping[str, object]) -> httpx.Response:
         """One call during which the model's code does ``action``."""
         self.action.write_text(action)
         return self.service.client.post("/predict", json={"rows": [row]})

@@ -11,7 +11,7 @@ import io
 import itertools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import schemathesis
@@ -103,7 +103,8 @@ def bodies(kind: str, tables: st.SearchStrategy[pa.Table]) -> st.SearchStrategy[
         except (pa.ArrowException, ValueError):
             return None
 
-    return tables.map(written).filter(lambda body: body is not None)
+    held = tables.map(written).filter(lambda body: body is not None)
+    return cast("st.SearchStrategy[bytes]", held)
 
 
 @st.composite

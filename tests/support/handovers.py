@@ -16,7 +16,7 @@ from ci.handover.make import make_handover
 from ci.handover.manifest import BENTO, MANIFEST
 from ci.repository import Repository
 from ci.review.judge import Court, ModelReview, review_model
-from ci.review.source import source
+from ci.review.source import Source, source
 from tests.support import linear
 from tests.support.repositories import commit_all, git
 from tests.workflows.template import write_template
@@ -68,7 +68,7 @@ class PullRequest:
         path.write_bytes(archive)
         merged = source(self.base, self.head_sha, scratch / "merged")
 
-        def source_at(base_sha: str):
+        def source_at(base_sha: str) -> Source:
             return source(self.base, self.head_sha, scratch / base_sha, base_sha)
 
         court = Court(self.base, merged, source_at, scratch)
@@ -102,7 +102,13 @@ def tarred(members: Mapping[str, bytes], links: Mapping[str, str] | None = None)
 def untarred(content: bytes) -> dict[str, bytes]:
     """The files of a tar."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        return {each.name: archive.extractfile(each).read() for each in archive}
+        return {each.name: _content(archive, each) for each in archive}
+
+
+def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(entry)
+    assert file, entry.name
+    return file.read()
 
 
 def pull_request(

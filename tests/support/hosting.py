@@ -106,7 +106,7 @@ class Fleet:
         self.edit_state(change)
         return made
 
-    def edit_state(self, change: Callable[[Path], None]) -> None:
+    def edit_state(self, change: Callable[[Path], object]) -> None:
         """Push a change of the state branch."""
         StateBranch(self.office.root).update("a test", change)
 

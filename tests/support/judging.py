@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
 from ci.contract.model import ModelContract
 from ci.contract.promotion import PromotionPolicy
 from ci.evaluate.evaluate import evaluate
-from ci.evaluate.outcome import Origin
+from ci.evaluate.outcome import Evaluation, Origin
+
+if TYPE_CHECKING:
+    from ci.evaluate.answers import Predictions
 
 SERIES, WEEKS = 40, 8
 RANDOM = np.random.default_rng(5)
 ACTUAL = RANDOM.gamma(4.0, 10.0, SERIES * WEEKS)
 NOISE = RANDOM.normal(0.0, 1.0, SERIES * WEEKS)
 
-POLICY = {
+POLICY: dict[str, Any] = {
     "defaults": {
         "enough_rows": {"minimum": 100},
         "enough_units": {"minimum": 20},
@@ -24,7 +29,7 @@ POLICY = {
     }
 }
 # How a version did, as its record keeps it.
-EVALUATED = {
+EVALUATED: dict[str, Any] = {
     "metric": "mae",
     "value": 1.5,
     "against": "mean",
@@ -38,7 +43,7 @@ EVALUATED = {
     "rows_digest": "d" * 64,
     "slices_digest": "e" * 64,
 }
-CONTRACT = {
+CONTRACT: dict[str, Any] = {
     "name": "demand",
     "owner": "procurement",
     "language": "r",
@@ -74,15 +79,15 @@ CONTRACT = {
 }
 
 
-def contract(**changes):
+def contract(**changes: object) -> ModelContract:
     return ModelContract.model_validate({**CONTRACT, **changes})
 
 
-def policy(**changes):
+def policy(**changes: object) -> PromotionPolicy:
     return PromotionPolicy.model_validate({**POLICY, **changes})
 
 
-def holdout():
+def holdout() -> pd.DataFrame:
     row = np.arange(SERIES * WEEKS)
     return pd.DataFrame(
         {
@@ -98,12 +103,22 @@ def holdout():
     )
 
 
-def predictions(error=5.0, shift=0.0):
+def predictions(error: float = 5.0, shift: float = 0.0) -> Predictions:
     return {"units": list(ACTUAL + error * NOISE + shift)}
 
 
-def evaluation(candidate=None, champion=None, table=None, rules=None, **origin):
-    facts = {"fingerprint": "f" * 40, "outputs": {}, "holdout_digest": "d" * 64} | origin
+def evaluation(
+    candidate: Predictions | None = None,
+    champion: Predictions | None = None,
+    table: pd.DataFrame | None = None,
+    rules: ModelContract | None = None,
+    **origin: object,
+) -> Evaluation:
+    facts: dict[str, Any] = {
+        "fingerprint": "f" * 40,
+        "outputs": {},
+        "holdout_digest": "d" * 64,
+    } | origin
     if champion is not None:
         facts = {"champion_version": 3, "champion_fingerprint": "e" * 40} | facts
     return evaluate(

@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from ci.cli import use_environment
 from ci.errors import MlopsError
@@ -112,14 +113,14 @@ def _shell(command: str) -> None:
     subprocess.run(["sh", "-ec", command], check=True)
 
 
-def _machine(number: int, folder: str, output: object) -> subprocess.Popen[bytes]:
+def _machine(number: int, folder: str, output: IO[str]) -> subprocess.Popen[bytes]:
     """A machine with a cable to the bridge, on which Ray begins."""
     name, address = f"node{number}", f"10.77.0.1{number}"
     code = " ".join(f'"{ROOT / each}"' for each in ("ci", "bentos", "tests"))
     script = MACHINE.replace("{code}", code)
     join = [*RAY, f"--address={HEAD}:{PORT}", f"--node-ip-address={address}", "--block"]
     command = ["unshare", *NAMESPACES, "sh", "-c", script, "sh", name, address, folder, *join]
-    machine = subprocess.Popen(command, stdout=output, stderr=output)  # type: ignore[call-overload]
+    machine = subprocess.Popen(command, stdout=output, stderr=output)
     own = os.readlink("/proc/self/ns/net")
     while os.readlink(f"/proc/{machine.pid}/ns/net") == own:
         time.sleep(0.02)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -59,7 +60,7 @@ def commit_all(root: Path, message: str = "change") -> str:
     return git(root, "rev-parse", "HEAD").strip()
 
 
-def contract(name: str, **changes: object) -> dict[str, object]:
+def contract(name: str, **changes: object) -> dict[str, Any]:
     """A valid model.yaml as plain data; ``changes`` replace top-level keys (None removes one)."""
     base: dict[str, object] = {
         "name": name,

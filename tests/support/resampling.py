@@ -51,7 +51,8 @@ def by_chunks(contract: ModelContract, reference: pd.DataFrame, seed: int) -> pd
         )
         for name, begin in zip(picked, begins, strict=True)
     ]
-    return pd.concat(parts, ignore_index=True)
+    drawn: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return drawn
 
 
 WAYS: dict[str, Callable[[ModelContract, pd.DataFrame, int], pd.DataFrame]] = {

@@ -207,7 +207,8 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that run the model's code."""
-        return self.api().children()
+        below: list[psutil.Process] = self.api().children()
+        return below
 
     def wait_until_answered(self) -> httpx.Response:
         """The first answer of `/readyz`, which comes only when the model is loaded or refused."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.workflows.standin.hub import Hub
 
-Files = dict[str, str | None]
+Files = Mapping[str, str | None]
 
 
 class Authors:

@@ -97,8 +97,8 @@ def test_legs_outputs_annotations_and_skipped_jobs_are_read(empty: World) -> Non
     assert made.ran() == ["plan", "leg (a)", "leg (b)"]
     assert json.loads(made.job("plan").outputs["matrix"])["include"][1] == {"model": "b"}
     assert made.summary == "# Planned\n"
-    [note] = made.annotations
-    assert (note["level"], note["file"], note["line"]) == ("warning", "a.py", "3")
+    [shown] = made.annotations
+    assert (shown["level"], shown["file"], shown["line"]) == ("warning", "a.py", "3")
 
 
 def test_an_empty_matrix_is_noticed(empty: World) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ci.assets.objects import file_md5
 from ci.targets.http import post
+from tests.workflows.authors import Files
 from tests.workflows.conftest import MakeWorld
 from tests.workflows.desk import Desk
+from tests.workflows.runs import Run
 from tests.workflows.standin.hub import Document
-from tests.workflows.world import Run, World
+from tests.workflows.world import World
 
 MODEL = "sales-python"
 PARAMS = f"models/{MODEL}/params.yaml"
@@ -148,7 +150,11 @@ def test_three_merges_of_which_one_run_is_dropped_lose_nothing_and_hosts_are_ask
     world = make_world({MODEL: "python", "sales-other": "python"})
     machine = knocked(world, tmp_path / "machine")
     other = "models/sales-other/params.yaml"
-    changes = [shrink(0.01), {other: "train: {shrinkage: 0.01}\n"}, {"README.md": "Words\n"}]
+    changes: list[Files] = [
+        shrink(0.01),
+        {other: "train: {shrinkage: 0.01}\n"},
+        {"README.md": "Words\n"},
+    ]
     opened = [world.open_pull(f"change-{number}", each) for number, each in enumerate(changes)]
     for pull in opened:
         world.review(pull, "bob")

@@ -11,10 +11,11 @@ import yaml
 from ci.assets.data_releases import InReleases
 from ci.assets.objects import file_md5
 from tests.support.linear import write_sales
+from tests.workflows.runs import Run
 from tests.workflows.standin import Token
 from tests.workflows.standin.hub import BOT, Document
 from tests.workflows.standin.job import job_client
-from tests.workflows.world import Run, World
+from tests.workflows.world import World
 
 NAME, BRANCH = "sales-python", "data/sales"
 CONTRACT = "data/sales/dataset.yaml"

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from ci.scaffold.form import EMPTY, LABELS
+from tests.workflows.runs import Run
 from tests.workflows.standin.hub import BOT
-from tests.workflows.world import Run, World
+from tests.workflows.world import World
 
 GOOD = {
     "name": "units-sold",

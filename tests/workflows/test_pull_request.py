@@ -11,7 +11,8 @@ import yaml
 
 from tests.support import linear
 from tests.workflows.conftest import MakeWorld
-from tests.workflows.world import Run, World
+from tests.workflows.runs import Run
+from tests.workflows.world import World
 
 THREE = {"sales-python": "python", "sales-r": "r", "sales-julia": "julia"}
 PARAMS = "models/{}/params.yaml"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ci.events.event import Event
@@ -76,7 +78,7 @@ def test_of_the_candidates_of_one_pull_request_the_last_counts(office: Office) -
     ],
 )
 def test_what_was_not_refused_by_the_gate_is_no_refusal(
-    office: Office, changes: dict[str, object]
+    office: Office, changes: dict[str, Any]
 ) -> None:
     office.publish()
     Refused(office, **changes).hand_over()

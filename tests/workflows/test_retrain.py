@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from tests.support.linear import write_sales
+from tests.workflows.runs import Run
 from tests.workflows.standin.hub import BOT
-from tests.workflows.world import Run, World
+from tests.workflows.world import World
 
 NAME, BRANCH = "sales-python", "retrain/sales-python"
 PARAMS, LOCK = f"models/{NAME}/params.yaml", "data/sales/dvc.lock"

@@ -194,8 +194,15 @@ def test_a_fork_s_commit_has_no_pull_request(hub: Hub, tmp_path: Path) -> None:
     work = tmp_path / "work"
     commit = commit_all(work)
     git(work, "push", "-q", str(fork), "HEAD:refs/heads/change")
-    names = {"head_owner": "mallory", "head_ref": "change", "base_ref": "main"}
-    pull = open_pull(hub, **names, author="mallory", title="x", body=None)
+    pull = open_pull(
+        hub,
+        head_owner="mallory",
+        head_ref="change",
+        base_ref="main",
+        author="mallory",
+        title="x",
+        body=None,
+    )
     found = ask(hub, "GET", f"/commits/{commit}/pulls", pull_requests="read")
     assert found.json() == []
     [listed] = ask(hub, "GET", "/pulls?head=mallory:change", pull_requests="read").json()

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -265,7 +266,7 @@ def test_rows_put_in_the_place_of_the_judged_holdout_are_not_taken(deployment: D
         deployment.take(Wanted(MODEL, deployment.source, None, None))
 
 
-def artifacts(deployment: Deployment, prefix: str) -> list[dict[str, object]]:
+def artifacts(deployment: Deployment, prefix: str) -> list[dict[str, Any]]:
     every = deployment.office.world.github.artifacts.values()
     return [each for each in every if each["name"].startswith(prefix)]
 
@@ -337,7 +338,7 @@ class TestSignatures:
         self.release(office, "one")
         honest = released(office.state(), MODEL)
         assert honest is not None
-        for changes in (
+        edits: list[dict[str, object]] = [
             {"digest": "0" * 64},
             {"bento": f"{MODEL}:{'0' * 40}"},
             {"fingerprint": "0" * 40},
@@ -350,7 +351,8 @@ class TestSignatures:
             {"signature": None},
             {"signature": "AAAA"},
             {"signature": "no base64"},
-        ):
+        ]
+        for changes in edits:
             self.change(office, **{**honest.model_dump(mode="json"), **changes})
             assert self.code(office) == "not_signed", changes
 

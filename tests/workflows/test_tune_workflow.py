@@ -22,10 +22,11 @@ from ci.tune.proposal import FOUND, budget_of, publish
 from ci.tune.record import keep_trials
 from tests.support.linear import write_linear_model
 from tests.support.repositories import new_repository, write_dataset
+from tests.workflows.runs import Run
 from tests.workflows.standin import Hub, Standin, Token
 from tests.workflows.standin.hub import BOT
 from tests.workflows.standin.job import job_client
-from tests.workflows.world import Run, World
+from tests.workflows.world import World
 
 NAME, BRANCH = "sales-python", "tune/sales-python"
 PARAMS = f"models/{NAME}/params.yaml"

@@ -10,7 +10,8 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import uvloop
 
@@ -42,7 +43,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._transport: Transport = transport  # type: ignore[assignment]
+        self._transport = cast("Transport", transport)
         self._send()
 
     def _send(self) -> None:
@@ -91,7 +92,7 @@ async def load(port: int, connections: int, seconds: float, request: bytes) -> T
     tally = Tally(now + seconds * WARM_UP_SHARE, now + seconds)
     ends = [loop.create_future() for _ in range(connections)]
     for end in ends:
-        await loop.create_connection(lambda end=end: Connection(request, tally, end), HOST, port)
+        await loop.create_connection(partial(Connection, request, tally, end), HOST, port)
     await asyncio.wait_for(asyncio.gather(*ends), seconds + 30)
     return tally
 

@@ -43,7 +43,7 @@ class Measured:
 
 def middle(found: Iterable[Measured], server: str, point: Point, what: str) -> float:
     """The median over the rounds of one figure of a server."""
-    return median(getattr(m, what) for m in found if (m.server, m.point) == (server, point))
+    return float(median(getattr(m, what) for m in found if (m.server, m.point) == (server, point)))
 
 
 def figures(found: list[Measured], memory: dict[str, float]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bentos.build import build
+from bentos.bundle import PREDICT_FILES
 from tests.support import services
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def bento(folder: Path, language: str) -> Path:
         "input": {name: {"type": "number", "minimum": -1e6, "maximum": 1e6} for name in NAMES},
         "output": {"y": {"type": "number"}},
     }
-    source = folder / services.PREDICT_FILES[language]
+    source = folder / PREDICT_FILES[language]
     source.write_text(PREDICT[language])
     return build(
         store=folder / "bentoml",

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -105,17 +105,17 @@ def on(cores: Iterable[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def start(name: str, command: list[str], folder: Path, port: int, **how: object) -> Server:
+def start(name: str, command: list[str], folder: Path, port: int, **how: Any) -> Server:
     """Start ``command`` on ``cores``, one if not given, and wait until it is ready."""
-    cores: Iterable[int] = how.pop("cores", ONE_CORE)  # type: ignore[assignment]
+    cores: Iterable[int] = how.pop("cores", ONE_CORE)
     environment = how.pop("environment", None) or _environment()
     log = folder / f"{name.replace(' ', '-')}.log"
     began = time.perf_counter()
     with on(cores), log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            cwd=how.pop("cwd", folder),  # type: ignore[arg-type]
-            env=environment,  # type: ignore[arg-type]
+            cwd=how.pop("cwd", folder),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -127,7 +127,7 @@ def start(name: str, command: list[str], folder: Path, port: int, **how: object)
         if late or process.poll() is not None:
             raise RuntimeError(f"{name} did not start: {log.read_text()[-2000:]}")
         time.sleep(0.01)
-    return Server(name, port, process, time.perf_counter() - began, **how)  # type: ignore[arg-type]
+    return Server(name, port, process, time.perf_counter() - began, **how)
 
 
 def _environment() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 SOURCE = Path(__file__).parents[1] / "openapi" / "github.json"
@@ -176,7 +176,7 @@ def _document() -> dict[str, Any]:
 @cache
 def _registry() -> Registry[Any]:
     schemas = json.loads(json.dumps(_document()["schemas"]).replace(PREFIX, f"{URN}{PREFIX}"))
-    resource = Resource({"components": {"schemas": schemas}}, DRAFT202012)
+    resource = DRAFT202012.create_resource({"components": {"schemas": schemas}})
     found: Registry[Any] = Registry().with_resource(URN, resource)
     return found
 

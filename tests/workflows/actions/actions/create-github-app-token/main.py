@@ -13,7 +13,7 @@ asked = {
     for name, value in os.environ.items()
     if name.startswith(prefix) and value
 }
-_, _, answer = ask("POST", "app-token", asked)
+answer = ask("POST", "app-token", asked)[2]
 token = json.loads(answer)["token"]
 print(f"::add-mask::{token}")
 output("token", token)
