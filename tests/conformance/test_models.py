@@ -6,34 +6,43 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import psutil
 import pytest
 
 from ci.check import check
+from ci.contract.model import ModelContract
 from ci.evaluate.evaluate import evaluate
 from ci.evaluate.outcome import Origin
 from ci.evaluate.predict import predict
 from ci.evaluate.table import require_columns
 from ci.pipeline.candidate import check_outputs, required_files
 from ci.pipeline.dvc import reproduce
+from ci.repository import Repository
 from ci.score import score_with
 from tests.conformance.conftest import REPOSITORY, Trained
 from tests.support.bad_rows import bad_rows
+from tests.support.broken_models import Broken
 from tests.support.resampling import WAYS, false_alarms, reference_of
+from tests.support.services import Running
+
+if TYPE_CHECKING:
+    from ci.evaluate.answers import Predictions
 
 SAME_ROWS = 500
 COMPARED_ROWS = 40
 TOLERANCE = 1e-9
 
 
-def test_the_contract_is_valid(model):
+def test_the_contract_is_valid(model: str) -> None:
     assert check(REPOSITORY, model) == []
 
 
-def test_the_holdout_keeps_the_contract_and_can_be_judged(trained, tmp_path):
+def test_the_holdout_keeps_the_contract_and_can_be_judged(trained: Trained, tmp_path: Path) -> None:
     table = trained.table(10**9)
     require_columns(table, trained.contract, "the holdout")
     answers = predict(trained.servable(), table, "the holdout", tmp_path / "state")
@@ -44,7 +53,9 @@ def test_the_holdout_keeps_the_contract_and_can_be_judged(trained, tmp_path):
     assert all(value is not None for value in found.baselines.values())
 
 
-def test_every_file_that_later_steps_read_keeps_the_contract(trained, tmp_path):
+def test_every_file_that_later_steps_read_keeps_the_contract(
+    trained: Trained, tmp_path: Path
+) -> None:
     """The reference and analysis periods and what is scored at night go the way of any batch."""
     files = {path for path in required_files(trained.contract) if path.startswith("evaluation/")}
     for number, path in enumerate(sorted(files - {trained.contract.evaluation.holdout})):
@@ -53,7 +64,9 @@ def test_every_file_that_later_steps_read_keeps_the_contract(trained, tmp_path):
         assert scored.rows > 0
 
 
-def test_training_again_elsewhere_gives_the_same_predictions(trained, elsewhere, model, tmp_path):
+def test_training_again_elsewhere_gives_the_same_predictions(
+    trained: Trained, elsewhere: Repository, model: str, tmp_path: Path
+) -> None:
     assert not (elsewhere.model_dir(model) / "artifact").exists()
     reproduce(elsewhere, f"models/{model}/dvc.yaml", tmp_path / "train.log")
     again = Trained(elsewhere.model_dir(model), trained.contract)
@@ -63,12 +76,14 @@ def test_training_again_elsewhere_gives_the_same_predictions(trained, elsewhere,
     assert again.rows(SAME_ROWS) == trained.rows(SAME_ROWS)
 
 
-def _predictions(trained: Trained, directory: Any) -> dict[str, list[Any]]:
+def _predictions(trained: Trained, directory: Path) -> Predictions:
     table = trained.table(SAME_ROWS)
     return predict(trained.servable(), table, "the holdout", directory / "predict.log")
 
 
-def test_a_reference_drawn_again_is_no_alert(trained, tmp_path, monkeypatch):
+def test_a_reference_drawn_again_is_no_alert(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert _false_alarms(trained, "by chunks", range(1), tmp_path, monkeypatch) == {}
 
 
@@ -76,20 +91,24 @@ def test_a_reference_drawn_again_is_no_alert(trained, tmp_path, monkeypatch):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("way", list(WAYS))
 def test_of_200_references_drawn_again_two_per_cent_at_most_are_alerts(
-    trained, way, tmp_path, monkeypatch
-):
+    trained: Trained, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = _false_alarms(trained, way, range(200), tmp_path, monkeypatch)
     assert len(found) <= 4, found
 
 
-def _false_alarms(trained, way, seeds, tmp_path, monkeypatch):
+def _false_alarms(
+    trained: Trained, way: str, seeds: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[int, Any]:
     # An estimate is shown and never alerts, and it is most of the time that a check takes.
     monkeypatch.setattr("ci.monitor.performance._estimated", lambda *_: [])
     reference = reference_of(trained.servable(), trained.folder, tmp_path / "log")
     return false_alarms(trained.contract, reference, way, seeds)
 
 
-def test_one_row_many_rows_and_batch_agree(trained, service, tmp_path):
+def test_one_row_many_rows_and_batch_agree(
+    trained: Trained, service: Running, tmp_path: Path
+) -> None:
     rows = trained.rows(COMPARED_ROWS)
     many = _answers(service, rows)
     single = [answer for row in rows for answer in _answers(service, [row])]
@@ -103,17 +122,22 @@ def test_one_row_many_rows_and_batch_agree(trained, service, tmp_path):
         _agree(one, scored)
 
 
-def _answers(service: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _answers(service: Running, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     answer = service.client.post("/predict", json={"rows": rows})
     assert answer.status_code == 200, answer.text
     predictions = answer.json()["predictions"]
     return [each if isinstance(each, dict) else {"": each} for each in predictions]
 
 
-def _read_predictions(trained: Trained, path: Any) -> list[dict[str, Any]]:
+def _read_predictions(trained: Trained, path: Path) -> list[dict[str, Any]]:
     outputs = trained.contract.output
     texts = pd.read_csv(path, dtype=str, keep_default_na=False)[list(outputs)]
-    read = {"number": float, "integer": int, "boolean": lambda text: text == "true", "string": str}
+    read: dict[str, Callable[[str], Any]] = {
+        "number": float,
+        "integer": int,
+        "boolean": lambda text: text == "true",
+        "string": str,
+    }
     rows = [
         {name: read[column.type](row[name]) for name, column in outputs.items()}
         for row in texts.to_dict("records")
@@ -130,13 +154,15 @@ def _agree(one: dict[str, Any], other: dict[str, Any]) -> None:
             assert value == other[name], name
 
 
-def test_the_example_of_the_documents_works_as_it_stands(service):
+def test_the_example_of_the_documents_works_as_it_stands(service: Running) -> None:
     document = service.client.get("/docs.json").json()
     media = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert len(_answers(service, media["example"]["rows"])) == len(media["example"]["rows"])
 
 
-def test_a_row_that_breaks_the_schema_is_refused_with_the_column_named(contract, service):
+def test_a_row_that_breaks_the_schema_is_refused_with_the_column_named(
+    contract: ModelContract, service: Running
+) -> None:
     for column, problem, row in bad_rows(contract):
         answer = service.client.post("/predict", json={"rows": [contract.example_row(), row]})
         assert answer.status_code == 422, (column, problem, answer.text)
@@ -146,14 +172,16 @@ def test_a_row_that_breaks_the_schema_is_refused_with_the_column_named(contract,
         assert found == {(1, column)}, (column, problem, answer.text)
 
 
-def test_a_value_that_may_be_missing_may_be_missing(contract, service):
+def test_a_value_that_may_be_missing_may_be_missing(
+    contract: ModelContract, service: Running
+) -> None:
     nullable = [name for name, column in contract.input.items() if column.nullable]
     rows = [{**contract.example_row(), name: None} for name in nullable]
     rows.append({k: v for k, v in contract.example_row().items() if k not in nullable})
     assert len(_answers(service, rows)) == len(rows)
 
 
-def test_nan_is_refused_by_column(contract, service):
+def test_nan_is_refused_by_column(contract: ModelContract, service: Running) -> None:
     headers = {"content-type": "application/json"}
     content = f'{{"rows": [{{"{next(iter(contract.input))}": NaN}}]}}'
     answer = service.client.post("/predict", content=content, headers=headers)
@@ -165,8 +193,8 @@ def test_nan_is_refused_by_column(contract, service):
     [("raise", 500, "model_error"), ("exit", 503, "no_worker"), ("loop", 504, "deadline")],
 )
 def test_broken_code_is_an_error_and_the_next_request_is_answered(
-    contract, broken, action, status, code
-):
+    contract: ModelContract, broken: Broken, action: str, status: int, code: str
+) -> None:
     row = contract.example_row()
     answer = broken.predict(action, row)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
@@ -174,7 +202,9 @@ def test_broken_code_is_an_error_and_the_next_request_is_answered(
     assert broken.predict("answer", row).status_code == 200
 
 
-def test_after_a_worker_is_killed_the_next_request_is_answered(contract, broken):
+def test_after_a_worker_is_killed_the_next_request_is_answered(
+    contract: ModelContract, broken: Broken
+) -> None:
     workers = broken.service.workers()
     assert workers
     for worker in workers:

@@ -135,7 +135,7 @@ def test_a_moment_s_problem_wakes_nobody(
 ) -> None:
     monkeypatch.setenv(VARIABLE, NOBODY)
     found, now = raised(monkeypatch), [1000.0]
-    monkeypatch.setattr(host_alarm.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ci.host.alarm.time.monotonic", lambda: now[0])
     alarm = Alarm(repository, "shop-1", patient=True)
     for seconds, problems in ((0, [LOST]), (200, [LOST]), (200, []), (0, [LOST]), (299, [LOST])):
         now[0] += seconds

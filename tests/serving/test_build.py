@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from bentos.build import BuildError, bento_digest
+from bentos.build import BuildError, bento_digest, build
 from tests.support import services
 
 
-def files(bento):
+def files(bento: Path) -> set[str]:
     return {path.relative_to(bento).as_posix() for path in bento.rglob("*") if path.is_file()}
 
 
-def test_two_builds_have_one_digest_and_hold_the_model_the_contract_and_the_code(tmp_path):
+def test_two_builds_have_one_digest_and_hold_the_model_the_contract_and_the_code(
+    tmp_path: Path,
+) -> None:
     one = services.build_tiny(tmp_path / "one", "r")
     two = services.build_tiny(tmp_path / "two", "r")
     assert bento_digest(one) == bento_digest(two)
@@ -34,7 +37,7 @@ def test_two_builds_have_one_digest_and_hold_the_model_the_contract_and_the_code
     assert (one / "src" / "requirements.txt").read_text() == services.LOCK.read_text()
 
 
-def test_the_digest_sees_content_names_and_additions_but_not_the_time(tmp_path):
+def test_the_digest_sees_content_names_and_additions_but_not_the_time(tmp_path: Path) -> None:
     bento = services.build_tiny(tmp_path, "r")
     before = bento_digest(bento)
     info = bento / "bento.yaml"
@@ -55,7 +58,7 @@ def test_the_digest_sees_content_names_and_additions_but_not_the_time(tmp_path):
     assert bento_digest(bento) != before
 
 
-def test_an_existing_version_is_not_built_again(tmp_path):
+def test_an_existing_version_is_not_built_again(tmp_path: Path) -> None:
     bento = services.build_tiny(tmp_path, "r")
     created = (bento / "bento.yaml").read_text()
     services.build_tiny(tmp_path, "r", "another source that changes nothing")
@@ -63,7 +66,7 @@ def test_an_existing_version_is_not_built_again(tmp_path):
     assert "another" not in (bento / "src" / "model" / "predict.R").read_text()
 
 
-def test_serving_leaves_the_digest_as_it_is(tmp_path):
+def test_serving_leaves_the_digest_as_it_is(tmp_path: Path) -> None:
     bento = services.build_tiny(tmp_path, "python")
     before = bento_digest(bento)
     service = services.serve(bento, tmp_path / "run")
@@ -75,7 +78,7 @@ def test_serving_leaves_the_digest_as_it_is(tmp_path):
     assert bento_digest(bento) == before
 
 
-def test_a_build_killed_half_way_leaves_no_bento_and_the_next_one_works(tmp_path):
+def test_a_build_killed_half_way_leaves_no_bento_and_the_next_one_works(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.support import services;"
         "services.build_tiny(Path(sys.argv[1]), 'r')"
@@ -96,12 +99,12 @@ def test_a_build_killed_half_way_leaves_no_bento_and_the_next_one_works(tmp_path
     assert not list(store.glob("build-*"))
 
 
-def test_a_model_without_its_artifact_is_not_built(tmp_path):
+def test_a_model_without_its_artifact_is_not_built(tmp_path: Path) -> None:
     services.build_tiny(tmp_path, "r")
     (tmp_path / "model" / "artifact" / "slope.txt").unlink()
     (tmp_path / "model" / "artifact").rmdir()
     with pytest.raises(FileNotFoundError):
-        services.build(
+        build(
             store=tmp_path / "bentoml",
             name="tiny-r",
             version="2" * 40,
@@ -114,7 +117,7 @@ def test_a_model_without_its_artifact_is_not_built(tmp_path):
     assert not (tmp_path / "bentoml" / "bentos" / "tiny-r" / ("2" * 40)).exists()
 
 
-def test_what_bentoml_refuses_is_said_and_leaves_nothing(tmp_path):
+def test_what_bentoml_refuses_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     rules = services.contract("r") | {"name": "not a name"}
     with pytest.raises(BuildError, match="could not build not a name"):
         services.build_tiny(tmp_path, "r", rules=rules)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ HARM = "</script><b onclick=x>\"'&"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
     root = tmp_path_factory.mktemp("page")
     rules = services.contract("r", max_rows=3)
     rules["description"] = HARM
@@ -28,30 +30,30 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 
 @pytest.fixture
-def page(running, browser):
+def page(running: services.Running, browser: Browser) -> Browser:
     browser.open(f"http://127.0.0.1:{running.port}/")
     return browser
 
 
-def send_file(page, path):
+def send_file(page: Browser, path: Path) -> None:
     page.choose_file("#file", path)
     page.run("document.querySelector('#many button').click()")
 
 
-def test_the_form_predicts_and_says_the_unit(page):
+def test_the_form_predicts_and_says_the_unit(page: Browser) -> None:
     page.run("document.getElementById('f-x').value = '4'")
     page.run("document.getElementById('f-n').value = '1'")
     page.run("document.querySelector('#one button').click()")
     assert page.wait("document.getElementById('answer').textContent") == "y: 9 euro"
 
 
-def test_it_works_by_keyboard_alone(page):
+def test_it_works_by_keyboard_alone(page: Browser) -> None:
     page.run("document.getElementById('f-x').focus(); document.getElementById('f-x').select()")
     for digit in "12":
         page.press(digit, ord(digit), digit)
@@ -62,20 +64,20 @@ def test_it_works_by_keyboard_alone(page):
     assert "y: " in page.wait("document.getElementById('answer').textContent")
 
 
-def test_a_value_that_is_not_allowed_is_not_sent(page):
+def test_a_value_that_is_not_allowed_is_not_sent(page: Browser) -> None:
     page.run("document.getElementById('f-x').value = '1000'")
     page.run("document.querySelector('#one button').click()")
     assert page.run("document.getElementById('f-x').validationMessage")
     assert page.run("document.getElementById('answer').textContent") == ""
 
 
-def test_an_error_of_the_service_is_shown_in_words(page):
+def test_an_error_of_the_service_is_shown_in_words(page: Browser) -> None:
     page.run("document.getElementById('f-mode').value = 'raise'")
     page.run("document.querySelector('#one button').click()")
     assert "own code failed" in page.wait("document.querySelector('#answer.bad')?.textContent")
 
 
-def test_a_file_comes_back_with_a_column_more(page, tmp_path):
+def test_a_file_comes_back_with_a_column_more(page: Browser, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("\ufeffmode,x,n\r\n" + "".join(f'"ok",{i},1\r\n' for i in range(8)))
     send_file(page, path)
@@ -87,7 +89,9 @@ def test_a_file_comes_back_with_a_column_more(page, tmp_path):
     assert lines[1:-1] == [f'"ok",{i},1,{2 * i + 1}' for i in range(8)]
 
 
-def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(page, tmp_path):
+def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(
+    page: Browser, tmp_path: Path
+) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(
         'mode;"x";n\r\nok;1,5;1\r\n"ok";-2,25;\r\nok;3;2\r\nok;4,25;3\r\n'.encode("cp1252")
@@ -101,7 +105,7 @@ def test_a_file_with_semicolons_and_decimal_commas_comes_back_as_it_came(page, t
     assert lines[3:5] == ["ok;3;2;8", "ok;4,25;3;11,5"]
 
 
-def test_a_number_that_may_mean_two_is_not_sent(page, tmp_path):
+def test_a_number_that_may_mean_two_is_not_sent(page: Browser, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("mode;x;n\nok;1,5;1\nok;1.234;1\n")
     send_file(page, path)
@@ -109,14 +113,14 @@ def test_a_number_that_may_mean_two_is_not_sent(page, tmp_path):
     assert "Row 2, x: 1.234 may mean two numbers" in said
 
 
-def test_a_file_in_the_older_encoding_of_windows_is_read(page, tmp_path):
+def test_a_file_in_the_older_encoding_of_windows_is_read(page: Browser, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes("mode;x;größe\nok;1,5;1\n".encode("cp1252"))
     send_file(page, path)
     assert "'größe' is no column" in page.wait("document.querySelector('#done.bad')?.textContent")
 
 
-def test_a_bad_line_of_a_file_is_named(page, tmp_path):
+def test_a_bad_line_of_a_file_is_named(page: Browser, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("mode,x,n\nok,1,1\nok,5000,1\n")
     send_file(page, path)
@@ -124,7 +128,9 @@ def test_a_bad_line_of_a_file_is_named(page, tmp_path):
     assert "Row 2, x: must be at most 100" in said
 
 
-def test_it_fits_a_phone_and_names_every_field(page, running, tmp_path):
+def test_it_fits_a_phone_and_names_every_field(
+    page: Browser, running: services.Running, tmp_path: Path
+) -> None:
     page.open(f"http://127.0.0.1:{running.port}/", width=360)
     assert page.run("document.documentElement.scrollWidth") <= 360
     unlabelled = (
@@ -133,13 +139,15 @@ def test_it_fits_a_phone_and_names_every_field(page, running, tmp_path):
     assert page.run(unlabelled) == 0
 
 
-def test_it_says_how_good_the_version_is_and_since_when(page):
+def test_it_says_how_good_the_version_is_and_since_when(page: Browser) -> None:
     said = f"Judged on 2026-11-21. Its error was 17.5 euro. {HARM}"
     assert page.run("document.getElementById('judged').textContent") == said
     assert "Version 7, owned by marketing" in page.run("document.body.textContent")
 
 
-def test_text_of_a_contract_is_text_and_nothing_is_fetched_from_elsewhere(page, running):
+def test_text_of_a_contract_is_text_and_nothing_is_fetched_from_elsewhere(
+    page: Browser, running: services.Running
+) -> None:
     assert page.run("document.querySelector('h1 + p').textContent") == HARM
     assert page.run("document.querySelectorAll('b').length") == 0
     answer = running.client.get("/")

@@ -8,7 +8,11 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -18,26 +22,33 @@ from tests.support import services
 RELEASE = {"model": "tiny-r", "version": 7, "fingerprint": "1" * 40, "git_commit": "c0ffee"}
 GOOD = {"x": 3.0, "n": 1}
 
+Start = Callable[[Path], services.Running]
+
 
 @pytest.fixture(scope="module", params=["python", "r", "julia"])
-def running(request, tmp_path_factory):
+def spoken(request: pytest.FixtureRequest) -> str:
+    """The language of the service that is running."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def running(spoken: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
     """One service a language for all tests that leave it alive."""
-    root = tmp_path_factory.mktemp(request.param)
+    root = tmp_path_factory.mktemp(spoken)
     release = root / "release.json"
-    release.write_text(json.dumps(RELEASE | {"model": f"tiny-{request.param}"}))
-    service = services.serve(services.build_tiny(root, request.param), root / "run", release)
+    release.write_text(json.dumps(RELEASE | {"model": f"tiny-{spoken}"}))
+    service = services.serve(services.build_tiny(root, spoken), root / "run", release)
     assert service.wait_until_answered().status_code == 200, service.log.read_text()
-    service.language = request.param
     yield service
     service.stop()
 
 
 @pytest.fixture(scope="module")
-def bentos(tmp_path_factory):
+def bentos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The Bento of a language, built once."""
-    built = {}
+    built: dict[str, Path] = {}
 
-    def bento(language):
+    def bento(language: str) -> Path:
         if language not in built:
             root = tmp_path_factory.mktemp(f"bento-{language}")
             built[language] = services.build_tiny(root, language)
@@ -47,12 +58,12 @@ def bentos(tmp_path_factory):
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path: Path) -> Iterator[Start]:
     """Starts services that a test may harm; they are stopped whatever happens."""
-    started = []
+    started: list[services.Running] = []
 
-    def start(bento, **options):
-        service = services.serve(bento, tmp_path / str(len(started)), **options)
+    def start(bento: Path) -> services.Running:
+        service = services.serve(bento, tmp_path / str(len(started)))
         started.append(service)
         return service
 
@@ -61,29 +72,32 @@ def start(tmp_path):
         service.stop()
 
 
-def error_of(response, status, code):
+def error_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The error in its one shape."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    body = response.json()
+    body: dict[str, Any] = response.json()
     assert set(body) == {"error"}
     assert set(body["error"]) == {"code", "message", "rows"}
     assert body["error"]["code"] == code
     assert ERRORS[code][0] == status
-    return body["error"]
+    error: dict[str, Any] = body["error"]
+    return error
 
 
-def test_predictions_come_back_in_row_order_with_model_and_version(running):
+def test_predictions_come_back_in_row_order_with_model_and_version(
+    running: services.Running, spoken: str
+) -> None:
     answer = running.predict({"x": 3.5, "n": 1}, {"x": -4}, {"x": 0, "n": None}, {"x": 1, "n": 2.0})
     assert answer.status_code == 200
     assert answer.json() == {
         "predictions": [8.0, -8.0, 0.0, 4.0],
-        "model": f"tiny-{running.language}",
+        "model": f"tiny-{spoken}",
         "version": 7,
     }
 
 
-def test_the_example_of_the_documents_works_as_it_stands(running):
+def test_the_example_of_the_documents_works_as_it_stands(running: services.Running) -> None:
     document = running.client.get("/docs.json").json()
     media = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     answer = running.client.post("/predict", json=media["example"])
@@ -91,14 +105,14 @@ def test_the_example_of_the_documents_works_as_it_stands(running):
     assert len(answer.json()["predictions"]) == len(media["example"]["rows"])
 
 
-def test_metadata_says_what_runs_here_and_where_it_comes_from(running):
+def test_metadata_says_what_runs_here_and_where_it_comes_from(running: services.Running) -> None:
     metadata = running.client.get("/metadata").json()
     assert metadata["version"] == 7
     assert metadata["release"]["git_commit"] == "c0ffee"
     assert metadata["contract"]["input"]["x"]["unit"] == "euro"
 
 
-def test_pages_and_health(running):
+def test_pages_and_health(running: services.Running) -> None:
     assert running.client.get("/livez").status_code == 200
     assert running.client.get("/readyz").json() == {"ready": True, "workers": 1}
     page = running.client.get("/", follow_redirects=True)
@@ -107,10 +121,12 @@ def test_pages_and_health(running):
     assert "://" not in page.text
 
 
-def test_metrics_count_answers_by_code_with_the_version(running):
+def test_metrics_count_answers_by_code_with_the_version(
+    running: services.Running, spoken: str
+) -> None:
     running.predict({"x": 1000})
     text = running.client.get("/metrics").text
-    labels = f'language="{running.language}",model="tiny-{running.language}"'
+    labels = f'language="{spoken}",model="tiny-{spoken}"'
     [line] = [each for each in text.splitlines() if 'code="invalid_rows"' in each]
     assert labels in line
     assert 'version="7"' in line
@@ -131,13 +147,15 @@ def test_metrics_count_answers_by_code_with_the_version(running):
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_json_is_a_400(running, body):
+def test_what_is_no_json_is_a_400(running: services.Running, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     error_of(running.client.post("/predict", content=body, headers=headers), 400, "invalid_json")
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-def test_what_r_and_python_write_for_no_number_is_named_by_column(running, value):
+def test_what_r_and_python_write_for_no_number_is_named_by_column(
+    running: services.Running, value: str
+) -> None:
     body = f'{{"rows": [{{"x": {value}, "mode": "ok"}}]}}'
     headers = {"content-type": "application/json"}
     error = error_of(
@@ -158,7 +176,7 @@ def test_what_r_and_python_write_for_no_number_is_named_by_column(running, value
         {"rows": [{"mode": "ok", "x": 1}] * 1001},
     ],
 )
-def test_a_body_of_another_shape_is_a_422_in_words(running, body):
+def test_a_body_of_another_shape_is_a_422_in_words(running: services.Running, body: object) -> None:
     error = error_of(running.client.post("/predict", json=body), 422, "invalid_rows")
     assert error["rows"] == []
     assert len(error["message"]) > 20
@@ -181,7 +199,9 @@ def test_a_body_of_another_shape_is_a_422_in_words(running, body):
         (["x"], None, "must be an object"),
     ],
 )
-def test_a_bad_value_is_named_by_row_and_column(running, row, column, problem):
+def test_a_bad_value_is_named_by_row_and_column(
+    running: services.Running, row: dict[str, Any], column: str, problem: str
+) -> None:
     body = {"rows": [{"x": 1, "mode": "ok"}, row]}
     error = error_of(running.client.post("/predict", json=body), 422, "invalid_rows")
     [found] = error["rows"]
@@ -190,7 +210,7 @@ def test_a_bad_value_is_named_by_row_and_column(running, row, column, problem):
     assert "row 1" in error["message"]
 
 
-def test_as_many_rows_and_bytes_as_the_contract_allows_are_taken(running):
+def test_as_many_rows_and_bytes_as_the_contract_allows_are_taken(running: services.Running) -> None:
     rows = [{"mode": "ok", "x": 1}] * 1000
     body = json.dumps({"rows": rows}).encode().ljust(200_000)
     headers = {"content-type": "application/json"}
@@ -200,7 +220,7 @@ def test_as_many_rows_and_bytes_as_the_contract_allows_are_taken(running):
         assert len(answer.json()["predictions"]) == 1000
 
 
-def test_too_large_a_body_is_a_413_with_and_without_its_length(running):
+def test_too_large_a_body_is_a_413_with_and_without_its_length(running: services.Running) -> None:
     for chunk in (b" " * 200_001, (b" " * 10_000 for _ in range(30))):
         headers = {"content-type": "application/json"}
         error = error_of(
@@ -219,13 +239,13 @@ def test_too_large_a_body_is_a_413_with_and_without_its_length(running):
         {"content-type": "application/json", "content-encoding": "gzip"},
     ],
 )
-def test_another_media_type_is_a_415(running, headers):
+def test_another_media_type_is_a_415(running: services.Running, headers: dict[str, str]) -> None:
     body = json.dumps({"rows": [{"x": 1, "mode": "ok"}]})
     response = running.client.post("/predict", content=body, headers=headers)
     error_of(response, 415, "unsupported_media_type")
 
 
-def test_unknown_paths_and_wrong_methods(running):
+def test_unknown_paths_and_wrong_methods(running: services.Running) -> None:
     error_of(running.client.get("/nowhere"), 404, "not_found")
     error_of(running.client.post("/schema.json"), 404, "not_found")
     response = running.client.get("/predict")
@@ -237,7 +257,9 @@ def test_unknown_paths_and_wrong_methods(running):
 
 
 @pytest.mark.parametrize("mode", ["raise", "nan", "short"])
-def test_an_error_of_the_model_is_a_500_that_tells_nothing_of_it(running, mode):
+def test_an_error_of_the_model_is_a_500_that_tells_nothing_of_it(
+    running: services.Running, mode: str
+) -> None:
     error = error_of(running.predict({"x": 1, "mode": mode}), 500, "model_error")
     assert "secret" not in error["message"]
     assert running.predict(GOOD).json()["predictions"] == [7.0]
@@ -245,25 +267,29 @@ def test_an_error_of_the_model_is_a_500_that_tells_nothing_of_it(running, mode):
         assert "a secret of the model" in running.log.read_text()
 
 
-def test_a_model_that_ends_its_process_is_a_503_and_the_next_call_is_answered(running):
+def test_a_model_that_ends_its_process_is_a_503_and_the_next_call_is_answered(
+    running: services.Running,
+) -> None:
     response = running.predict({"x": 1, "mode": "die"})
     error_of(response, 503, "no_worker")
     assert int(response.headers["retry-after"]) >= 1
     assert running.predict(GOOD).json()["predictions"] == [7.0]
 
 
-def test_a_model_that_hangs_is_a_504_and_the_next_call_is_answered(running):
+def test_a_model_that_hangs_is_a_504_and_the_next_call_is_answered(
+    running: services.Running,
+) -> None:
     error_of(running.predict({"x": 1, "mode": "hang"}), 504, "deadline")
     assert running.predict(GOOD).json()["predictions"] == [7.0]
 
 
-def test_a_worker_killed_in_mid_request_costs_nobody_an_answer(running):
+def test_a_worker_killed_in_mid_request_costs_nobody_an_answer(running: services.Running) -> None:
     threading.Timer(0.4, lambda: [each.kill() for each in running.workers()]).start()
     assert running.predict({**GOOD, "mode": "slow"}).json()["predictions"] == [7.0]
     assert running.client.get("/readyz").status_code == 200
 
 
-def test_other_paths_are_answered_while_the_model_is_busy(running):
+def test_other_paths_are_answered_while_the_model_is_busy(running: services.Running) -> None:
     call = threading.Thread(target=running.predict, args=({**GOOD, "mode": "slow"},))
     call.start()
     time.sleep(0.2)
@@ -272,7 +298,9 @@ def test_other_paths_are_answered_while_the_model_is_busy(running):
     call.join()
 
 
-def test_a_caller_who_sends_half_a_request_is_told_and_holds_up_nobody(running):
+def test_a_caller_who_sends_half_a_request_is_told_and_holds_up_nobody(
+    running: services.Running,
+) -> None:
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as slow:
         head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         slow.sendall(f'{head}Content-Length: 100\r\n\r\n{{"rows"'.encode())
@@ -284,11 +312,13 @@ def test_a_caller_who_sends_half_a_request_is_told_and_holds_up_nobody(running):
 
 
 @pytest.mark.parametrize("language", ["python", "r", "julia"])
-def test_sigterm_answers_what_was_begun_and_leaves_nothing_behind(bentos, start, language):
+def test_sigterm_answers_what_was_begun_and_leaves_nothing_behind(
+    bentos: Callable[[str], Path], start: Start, language: str
+) -> None:
     service = start(bentos(language))
     service.wait_until_answered()
     family = service.family()
-    answers = []
+    answers: list[httpx.Response] = []
     call = threading.Thread(
         target=lambda: answers.append(service.predict({**GOOD, "mode": "slow"}))
     )
@@ -302,7 +332,9 @@ def test_sigterm_answers_what_was_begun_and_leaves_nothing_behind(bentos, start,
     assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
-def test_a_killed_api_process_comes_back_and_takes_its_workers_with_it(bentos, start):
+def test_a_killed_api_process_comes_back_and_takes_its_workers_with_it(
+    bentos: Callable[[str], Path], start: Start
+) -> None:
     service = start(bentos("r"))
     service.wait_until_answered()
     [worker] = service.workers()
@@ -312,7 +344,9 @@ def test_a_killed_api_process_comes_back_and_takes_its_workers_with_it(bentos, s
     assert service.predict(GOOD).json()["predictions"] == [7.0]
 
 
-def test_a_killed_supervisor_takes_the_service_with_it(bentos, start):
+def test_a_killed_supervisor_takes_the_service_with_it(
+    bentos: Callable[[str], Path], start: Start
+) -> None:
     service = start(bentos("r"))
     service.wait_until_answered()
     family = service.family()
@@ -321,7 +355,9 @@ def test_a_killed_supervisor_takes_the_service_with_it(bentos, start):
     assert psutil.wait_procs(family, timeout=20)[1] == []
 
 
-def test_a_model_that_does_not_load_is_never_ready_and_says_why(tmp_path, start):
+def test_a_model_that_does_not_load_is_never_ready_and_says_why(
+    tmp_path: Path, start: Start
+) -> None:
     source = "def load_model(directory):\n    raise KeyError('weights')\n\ndef predict(m, r): ...\n"
     service = start(services.build_tiny(tmp_path, "python", source))
     error = error_of(service.wait_until_answered(), 503, "no_worker")
@@ -330,7 +366,9 @@ def test_a_model_that_does_not_load_is_never_ready_and_says_why(tmp_path, start)
     assert service.client.get("/metadata").json()["version"] is None
 
 
-def test_several_outputs_are_objects_and_integers_stay_integers(tmp_path, start):
+def test_several_outputs_are_objects_and_integers_stay_integers(
+    tmp_path: Path, start: Start
+) -> None:
     rules = services.contract("python") | {
         "task": "ranking",
         "output": {

@@ -9,6 +9,9 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +25,7 @@ SECRET = "c2VjcmV0"  # noqa: S105
 ROW = {"x": 3.0, "n": 1, "mode": "ok"}
 
 
-def entry(department, **changes):
+def entry(department: str, **changes: object) -> dict[str, object]:
     key = {
         "department": department,
         "models": ["tiny-r"],
@@ -32,20 +35,20 @@ def entry(department, **changes):
     return key | {"hash": key_hash("ab", SECRET)} | changes
 
 
-def write_access(path, keys):
+def write_access(path: Path, keys: Mapping[str, object]) -> None:
     departments = {"marketing": {"models": ["tiny-r"], "requests_per_minute": 60}}
     path.write_text(json.dumps({"departments": departments, "keys": keys}))
 
 
 @pytest.fixture(scope="module")
-def bento(tmp_path_factory):
+def bento(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rules = services.contract("r")
     rules["input"]["n"]["pii"] = True
     return services.build_tiny(tmp_path_factory.mktemp("bento"), "r", rules=rules)
 
 
 @pytest.fixture(scope="module")
-def guarded(bento, tmp_path_factory):
+def guarded(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
     """A service that has keys, and the file with them."""
     directory = tmp_path_factory.mktemp("guarded")
     access = directory / "access.json"
@@ -57,19 +60,19 @@ def guarded(bento, tmp_path_factory):
     service.stop()
 
 
-def ask(service, key=None, **headers):
+def ask(service: services.Running, key: str | None = None, **headers: str) -> httpx.Response:
     given = {"authorization": f"Bearer mlops_{key}_{SECRET}"} if key else {}
     return service.client.post("/predict", json={"rows": [ROW]}, headers=given | headers)
 
 
-def records(service, name):
+def records(service: services.Running, name: str) -> list[dict[str, Any]]:
     """The lines that were written, once the thread that writes them had time to."""
     time.sleep(0.3)
     path = service.log.parent / "records" / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_who_has_a_key_may_call_and_who_has_none_is_told(guarded):
+def test_who_has_a_key_may_call_and_who_has_none_is_told(guarded: services.Running) -> None:
     assert ask(guarded, "a").status_code == 200
     answer = ask(guarded)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -78,7 +81,7 @@ def test_who_has_a_key_may_call_and_who_has_none_is_told(guarded):
     assert ask(guarded, "o").status_code == 403
 
 
-def test_health_and_pages_need_no_key_and_metrics_an_operators(guarded):
+def test_health_and_pages_need_no_key_and_metrics_an_operators(guarded: services.Running) -> None:
     for path in ("/livez", "/readyz", "/metadata", "/docs", "/docs.json"):
         assert guarded.client.get(path).status_code == 200, path
     assert guarded.client.get("/metrics").status_code == 401
@@ -87,7 +90,9 @@ def test_health_and_pages_need_no_key_and_metrics_an_operators(guarded):
         assert guarded.client.get("/metrics", headers=given).status_code == status
 
 
-def test_one_request_id_joins_answer_access_record_and_prediction(guarded):
+def test_one_request_id_joins_answer_access_record_and_prediction(
+    guarded: services.Running,
+) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     answer = ask(guarded, "a", **{"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
     request_id = answer.headers["x-request-id"]
@@ -101,19 +106,21 @@ def test_one_request_id_joins_answer_access_record_and_prediction(guarded):
     assert logged["predictions"] == answer.json()["predictions"]
 
 
-def test_a_callers_own_request_id_is_kept_unless_it_could_do_harm(guarded):
+def test_a_callers_own_request_id_is_kept_unless_it_could_do_harm(
+    guarded: services.Running,
+) -> None:
     assert ask(guarded, "a", **{"x-request-id": "till-7.42"}).headers["x-request-id"] == "till-7.42"
     assert ask(guarded, "a", **{"x-request-id": "a b"}).headers["x-request-id"] != "a b"
 
 
-def test_refusals_are_recorded_and_no_key_ever_is(guarded):
+def test_refusals_are_recorded_and_no_key_ever_is(guarded: services.Running) -> None:
     ask(guarded, "b")
     assert records(guarded, "access")[-1]["code"] == "unauthorized"
     files = [path for path in guarded.log.parent.rglob("*") if path.is_file()]
     assert all(SECRET not in path.read_text(errors="replace") for path in files)
 
 
-def test_a_large_request_is_logged_as_rows_spread_evenly(guarded):
+def test_a_large_request_is_logged_as_rows_spread_evenly(guarded: services.Running) -> None:
     body = {"rows": [{**ROW, "x": float(i % 100)} for i in range(1000)]}
     given = {"authorization": f"Bearer mlops_p_{SECRET}"}
     answer = guarded.client.post("/predict", json=body, headers=given).json()
@@ -123,7 +130,9 @@ def test_a_large_request_is_logged_as_rows_spread_evenly(guarded):
     assert logged["predictions"] == answer["predictions"][::10]
 
 
-def test_a_department_over_its_rate_gets_429_and_a_time_to_come_back(guarded):
+def test_a_department_over_its_rate_gets_429_and_a_time_to_come_back(
+    guarded: services.Running,
+) -> None:
     answers = [ask(guarded, "a") for _ in range(70)]
     late = answers[-1]
     assert late.status_code == 429
@@ -132,7 +141,7 @@ def test_a_department_over_its_rate_gets_429_and_a_time_to_come_back(guarded):
     assert ask(guarded, "p").status_code == 200, "others are not held up"
 
 
-def test_what_cannot_be_recorded_is_counted_and_fails_nothing(bento, tmp_path):
+def test_what_cannot_be_recorded_is_counted_and_fails_nothing(bento: Path, tmp_path: Path) -> None:
     (tmp_path / "records").write_text("a file where a folder should be")
     service = services.serve(bento, tmp_path)
     try:
@@ -149,7 +158,7 @@ def test_what_cannot_be_recorded_is_counted_and_fails_nothing(bento, tmp_path):
         service.stop()
 
 
-def refused(bento, tmp_path, host, access=None, *tls):
+def refused(bento: Path, tmp_path: Path, host: str, access: Path | None = None, *tls: str) -> str:
     environment = serve_environment(None, tmp_path / "home", None, access)
     done = subprocess.run(
         [sys.executable, bento / SUPERVISOR, host, "0", "1", *tls],
@@ -164,7 +173,9 @@ def refused(bento, tmp_path, host, access=None, *tls):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104
-def test_it_refuses_to_listen_beyond_this_machine_without_keys_and_tls(bento, tmp_path, host):
+def test_it_refuses_to_listen_beyond_this_machine_without_keys_and_tls(
+    bento: Path, tmp_path: Path, host: str
+) -> None:
     access = tmp_path / "access.json"
     assert "mlops keys make" in refused(bento, tmp_path, host)
     write_access(access, {})
@@ -173,7 +184,7 @@ def test_it_refuses_to_listen_beyond_this_machine_without_keys_and_tls(bento, tm
     assert "there is no TLS" in refused(bento, tmp_path, host, access)
 
 
-def wait_for_port(port):
+def wait_for_port(port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -183,7 +194,7 @@ def wait_for_port(port):
     raise AssertionError("nothing listens")
 
 
-def test_with_a_certificate_it_speaks_tls_only(bento, tmp_path):
+def test_with_a_certificate_it_speaks_tls_only(bento: Path, tmp_path: Path) -> None:
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject,

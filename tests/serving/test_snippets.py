@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,7 +24,7 @@ SPECIAL = 'it\'s "ok" \\ é $HOME `x`'
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
     """A model whose example has every character that a snippet could stumble over."""
     root = tmp_path_factory.mktemp("snippets")
     rules = services.contract("r")
@@ -40,7 +41,7 @@ def running(tmp_path_factory):
     service.stop()
 
 
-def _install_callers_programs():
+def _install_callers_programs() -> None:
     """What a caller has and the platform does not need."""
     bring_program("curl", "curl")
     bring(lambda: [f"r-cran-{name}" for name in r.lacking(["jsonlite"])])
@@ -49,14 +50,14 @@ def _install_callers_programs():
 CHECKED = 'mode <- if (rows$mode[1] == "it\'s \\"ok\\" \\\\ \\u00e9 $HOME `x`") "ok" else "raise"'
 
 
-def snippet(service, key):
+def snippet(service: services.Running, key: str) -> str:
     page = service.client.get("/docs").text
     [text] = re.findall(f'<pre id="{key}">(.*?)</pre>', page, re.DOTALL)
     return html.unescape(text).replace("ADDRESS", f"http://127.0.0.1:{service.port}")
 
 
 @pytest.mark.parametrize("language", list(COMMANDS))
-def test_a_snippet_prints_the_prediction(running, language):
+def test_a_snippet_prints_the_prediction(running: services.Running, language: str) -> None:
     done = subprocess.run(
         COMMANDS[language],
         input=snippet(running, language),
@@ -69,7 +70,7 @@ def test_a_snippet_prints_the_prediction(running, language):
     assert "5.5" in done.stdout, done.stdout
 
 
-def test_power_query_holds_the_example_and_the_address(running):
+def test_power_query_holds_the_example_and_the_address(running: services.Running) -> None:
     """Power Query runs in Excel only; its one text is unquoted as M does it."""
     text = snippet(running, "m")
     [quoted] = re.findall(r'Json\.Document\("(.*)"\),', text)

@@ -21,7 +21,7 @@ from ci.cli import run
 from ci.errors import MlopsError
 from ci.release import operate
 from ci.repository import Repository
-from ci.targets import front, launch, local, services, trial
+from ci.targets import front, launch, services, trial
 from ci.targets.services import LIVE, WARM, read_record
 from tests.support import repositories
 from tests.support.load import Load
@@ -114,7 +114,7 @@ def test_a_clock_that_jumps_back_ends_nothing_and_keeps_nothing_for_ever(
 ) -> None:
     now = time.time
     with monkeypatch.context() as patch:
-        patch.setattr(local.time, "time", lambda: now() - 86_400)
+        patch.setattr("ci.targets.local.time.time", lambda: now() - 86_400)
         place.switch(2)
         assert asked(place) == 2
         assert place.go_back().version == asked(place) == 1

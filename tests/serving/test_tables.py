@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from csv import reader as text_rows
 from json import loads
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +24,14 @@ from bentos.tables import ARROW_FILE, ARROW_STREAM, CSV, PARQUET, TABLES, table_
 from tests.support import services
 
 RULES = services.contract("r")["input"]
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"x": 3.5, "n": 1, "mode": "ok"},
     {"x": -4.0, "n": None, "mode": "ok"},
     {"x": 0.0, "n": 2, "mode": "ok"},
 ]
 
 
-def body(kind, table, **options):
+def body(kind: str, table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
     if kind == CSV:
         csv.write_csv(table, sink)
@@ -43,20 +45,20 @@ def body(kind, table, **options):
     return sink.getvalue()
 
 
-def table_of(rows=None, **columns):
+def table_of(rows: list[dict[str, Any]] | None = None, **columns: object) -> pa.Table:
     return pa.Table.from_pylist(rows or ROWS) if not columns else pa.table(columns)
 
 
-def taken(kind, table, most=1000):
+def taken(kind: str, table: pa.Table, most: int = 1000) -> Frame:
     return table_frame(kind, body(kind, table), RULES, most)
 
 
-def plain(columns):
+def plain(columns: Frame) -> dict[str, list[Any]]:
     return columns.to_lists()
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
     root = tmp_path_factory.mktemp("tables")
     service = services.serve(services.build_tiny(root, "r"), root / "run")
     service.wait_until_answered()
@@ -65,7 +67,7 @@ def running(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_table_gets_the_same_answer_as_json(running, kind):
+def test_a_table_gets_the_same_answer_as_json(running: services.Running, kind: str) -> None:
     json = running.client.post("/predict", json={"rows": ROWS})
     content, headers = body(kind, table_of()), {"content-type": kind}
     table = running.client.post("/predict", content=content, headers=headers)
@@ -73,7 +75,7 @@ def test_a_table_gets_the_same_answer_as_json(running, kind):
     assert json.json()["predictions"] == [8.0, -8.0, 2.0]
 
 
-def read(kind, content):
+def read(kind: str, content: bytes) -> pa.Table:
     if kind == CSV:
         return csv.read_csv(io.BytesIO(content))
     if kind == PARQUET:
@@ -83,7 +85,9 @@ def read(kind, content):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_the_answer_is_a_table_where_accept_asks_for_it(running, kind):
+def test_the_answer_is_a_table_where_accept_asks_for_it(
+    running: services.Running, kind: str
+) -> None:
     asked = {"accept": f"text/html, {kind};q=0.9, */*;q=0.1"}
     answer = running.client.post("/predict", json={"rows": ROWS}, headers=asked)
     assert answer.headers["content-type"] == kind
@@ -114,7 +118,7 @@ def test_the_answer_is_a_table_where_accept_asks_for_it(running, kind):
         (b"\xff;q=\xff,,;;=", JSON),
     ],
 )
-def test_what_accept_prefers(header, kind):
+def test_what_accept_prefers(header: bytes, kind: str) -> None:
     assert accepted(header) == kind
 
 
@@ -128,12 +132,12 @@ VALUES = {name: column.to_list() for name, column in OUTPUTS.items()}
 
 
 @pytest.fixture
-def replies():
+def replies() -> Replies:
     return Replies(Bundle(Path(), {"name": "m"}, {"version": 3}))
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_every_type_of_output_keeps_its_values(kind, replies):
+def test_every_type_of_output_keeps_its_values(kind: str, replies: Replies) -> None:
     answer = replies.reply(Frame(OUTPUTS), kind)
     assert answer.media_type == kind.encode()
     if kind == CSV:
@@ -146,7 +150,7 @@ def test_every_type_of_output_keeps_its_values(kind, replies):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_one_output_is_a_value_a_row(name, replies):
+def test_one_output_is_a_value_a_row(name: str, replies: Replies) -> None:
     assert loads(replies.reply(Frame({name: OUTPUTS[name]}), JSON).body) == {
         "predictions": VALUES[name],
         "model": "m",
@@ -155,7 +159,7 @@ def test_one_output_is_a_value_a_row(name, replies):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_what_is_no_such_table_is_a_400(running, kind):
+def test_what_is_no_such_table_is_a_400(running: services.Running, kind: str) -> None:
     for content in (
         b"",
         b"\0" * 100,
@@ -168,7 +172,7 @@ def test_what_is_no_such_table_is_a_400(running, kind):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_bad_values_are_named_by_row_and_column(kind):
+def test_bad_values_are_named_by_row_and_column(kind: str) -> None:
     bad = [{**ROWS[0], "x": 1000.0}, {**ROWS[0], "n": 3.5}, {**ROWS[0], "mode": "no"}]
     with pytest.raises(RowsError) as caught:
         taken(kind, table_of(bad))
@@ -178,13 +182,13 @@ def test_bad_values_are_named_by_row_and_column(kind):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 @pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE, PARQUET])
-def test_no_number_is_refused(kind, value):
+def test_no_number_is_refused(kind: str, value: float | None) -> None:
     with pytest.raises(RowsError, match="row 1, column x"):
         taken(kind, table_of([ROWS[0], {**ROWS[0], "x": value}]))
 
 
 @pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE, PARQUET])
-def test_other_types_of_the_same_meaning_are_taken(kind):
+def test_other_types_of_the_same_meaning_are_taken(kind: str) -> None:
     table = pa.table(
         {
             "mode": pa.array(["ok", "ok"]).dictionary_encode(),
@@ -198,7 +202,7 @@ def test_other_types_of_the_same_meaning_are_taken(kind):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_shape_is_checked(kind):
+def test_shape_is_checked(kind: str) -> None:
     for table, most, words in (
         (table_of().append_column("y", pa.array([1.0] * 3)), 9, "'y' is no column"),
         (table_of(), 2, "There are 3 rows; send at most 2"),
@@ -213,7 +217,7 @@ def test_shape_is_checked(kind):
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4"])
 @pytest.mark.parametrize("kind", [ARROW_STREAM, ARROW_FILE])
-def test_a_small_body_does_not_become_a_large_table(kind, codec):
+def test_a_small_body_does_not_become_a_large_table(kind: str, codec: str) -> None:
     """100,000,000 bytes of one letter fit into a few kilobytes."""
     bomb = pa.table({"x": [1.0], "mode": ["a" * 100_000_000]})
     content = body(kind, bomb, compression=codec)
@@ -224,20 +228,20 @@ def test_a_small_body_does_not_become_a_large_table(kind, codec):
     assert plain(small)["x"] == [3.5, -4.0, 0.0]
 
 
-def test_a_small_parquet_file_does_not_become_a_large_table():
+def test_a_small_parquet_file_does_not_become_a_large_table() -> None:
     bomb = pa.table({"x": [1.0] * 2, "mode": ["a" * 50_000_000, "b" * 50_000_000]})
     content = body(PARQUET, bomb, compression="zstd", use_dictionary=False)
     with pytest.raises(RequestError, match="becomes larger"):
         table_frame(PARQUET, content, RULES, 1000)
 
 
-def test_csv_as_excel_writes_it():
+def test_csv_as_excel_writes_it() -> None:
     text = '\ufeffmode,x,n\r\nok,1.5,\r\n"ok",2,3\r\n'
     found = table_frame(CSV, text.encode(), RULES, 10)
     assert plain(found) == {"x": [1.5, 2.0], "n": [None, 3], "mode": ["ok", "ok"]}
 
 
-def test_csv_with_semicolons_says_what_to_send():
+def test_csv_with_semicolons_says_what_to_send() -> None:
     with pytest.raises(RequestError) as caught:
         table_frame(CSV, b"x;mode\n1,5;ok\n", RULES, 10)
     assert caught.value.message == (
@@ -247,7 +251,7 @@ def test_csv_with_semicolons_says_what_to_send():
 
 
 @pytest.mark.parametrize("text", ["x,mode\n1;ok\n", "x,mode\nabc,ok\n", "x,mode\n1,\xe4\n"])
-def test_csv_that_does_not_fit_is_a_sentence(text):
+def test_csv_that_does_not_fit_is_a_sentence(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         table_frame(CSV, text.encode("latin-1"), RULES, 10)
     assert caught.value.code == "invalid_table"

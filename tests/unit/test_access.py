@@ -19,7 +19,7 @@ from tests.support.command import mlops, result
 from tests.support.repositories import new_repository, write_dataset, write_model
 
 ROOT = Repository(Path(ci.__file__).parents[1])
-TEAMS = {
+TEAMS: dict[str, object] = {
     "marketing": {"members": ["ada-l", "Grace"]},
     "procurement": {"members": ["edsger"]},
     "data": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -47,8 +48,7 @@ def test_a_slow_start_and_a_long_tail_are_missed() -> None:
         "cold start / a plain Bento's, all cores"
     ]
     slow = [
-        m if m.server != "ours r" else Measured(*list(vars(m).values())[:5], 9.0, 0.1, 0.0)
-        for m in measured()
+        m if m.server != "ours r" else replace(m, p99=9.0, cpu=0.1, failed=0.0) for m in measured()
     ]
     assert missed(slow) == ["ours r: p99 / p50, one connection"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -246,7 +247,7 @@ def _more(folder: Path) -> None:
     (folder / "run.sh").touch()
 
 
-def _changed(**values: object):  # type: ignore[no-untyped-def]
+def _changed(**values: object) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         record = json.loads((folder / PARCEL).read_text())
         write_json(folder / PARCEL, {**record, **values})
@@ -273,7 +274,9 @@ def _changed(**values: object):  # type: ignore[no-untyped-def]
         lambda folder: (folder / PARCEL).unlink(),
     ],
 )
-def test_a_parcel_that_is_not_what_it_says_is_refused(parcel: Path, break_it) -> None:  # type: ignore[no-untyped-def]
+def test_a_parcel_that_is_not_what_it_says_is_refused(
+    parcel: Path, break_it: Callable[[Path], object]
+) -> None:
     break_it(parcel)
     with pytest.raises(MlopsError) as caught:
         read_parcel(parcel, ["orders", "visits"])

@@ -20,7 +20,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "s": {"type": "string", "categories": ["a", "b"]},
 }
 GOOD = {"x": 1.5, "any": 2, "maybe": None, "n": 3.0, "b": True, "s": "a"}
-VALUES = st.one_of(
+VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([None, True, 10**400, -(2**31), 2**31, "a", "\0", [], {}, 5, -5.5, 1e400]),
     st.floats(),
     st.integers(),

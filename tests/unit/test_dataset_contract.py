@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from ci.contract.dataset import load_dataset
 from ci.errors import MlopsError
 from ci.repository import Repository
 
-VALID = {
+VALID: dict[str, Any] = {
     "name": "sales",
     "description": "Sales.",
     "owner": "procurement",

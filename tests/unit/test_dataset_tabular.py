@@ -24,7 +24,8 @@ EXCEL = "Name;Umsatz\r\nMüller;1.234,50\r\nGroß;7\r\n"
 def read(folder: Path, content: str | bytes, name: str = "in.csv") -> dict[str, list[Any]]:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path)[0].to_pydict()
+    columns: dict[str, list[Any]] = read_table(path)[0].to_pydict()
+    return columns
 
 
 @pytest.mark.parametrize(
@@ -181,8 +182,8 @@ def test_parquet_keeps_its_types_in_four_kinds(tmp_path: Path) -> None:
             "price": [Decimal("1.25"), None],
             "shop": pd.Categorical(["a", None]),
             "day": [date(2024, 1, 31), None],
-            "time": pd.to_datetime(["2024-01-31 10:11:12", None]),
-            "midnight": pd.to_datetime(["2024-01-31", None]),
+            "time": pd.to_datetime(pd.Series(["2024-01-31 10:11:12", None])),
+            "midnight": pd.to_datetime(pd.Series(["2024-01-31", None])),
             "member": [True, False],
         }
     )

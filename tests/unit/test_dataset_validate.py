@@ -203,7 +203,7 @@ def test_gzip_and_parquet_are_held_to_the_same_rules(tmp_path: Path) -> None:
         {"id": [1, 2], "x": [0.5, float("nan")], "t": pd.to_datetime(["2024-01-01"] * 2)}
     )
     table.to_parquet(tmp_path / "t.parquet")
-    columns = {
+    columns: dict[str, dict[str, Any]] = {
         "id": {"type": "integer", "minimum": 2},
         "x": {"type": "number", "missing": 0.5},
         "t": {"type": "string"},

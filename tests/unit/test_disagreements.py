@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ from tests.unit.test_registry import MODEL, empty_registry, release, repository
 __all__ = ["empty_registry", "repository"]
 
 Tamper = Callable[[MlflowClient], object]
+
+
+def set_tag(tag: str, mlflow: MlflowClient) -> None:
+    mlflow.set_model_version_tag(MODEL, "2", tag, "8")
+
+
 TAMPERS: dict[str, tuple[Tamper, str]] = {
     "an alias moved": (
         lambda mlflow: mlflow.set_registered_model_alias(MODEL, PRODUCTION, "1"),
@@ -49,7 +56,7 @@ TAMPERS: dict[str, tuple[Tamper, str]] = {
     ),
     **{
         f"the tag {tag}": (
-            lambda mlflow, tag=tag: mlflow.set_model_version_tag(MODEL, "2", tag, "8"),
+            partial(set_tag, tag),
             "version 2 has another",
         )
         for tag in (

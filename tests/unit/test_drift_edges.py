@@ -112,7 +112,7 @@ def reference(**columns: Any) -> pd.DataFrame:
     return period("2026-01-05", 42, seed=3, **columns)
 
 
-def analysis(days: int = 21, **columns: Any) -> pd.DataFrame:
+def analysis(days: int = 21, /, **columns: Any) -> pd.DataFrame:
     return period("2026-02-16", days, seed=1, **columns)
 
 

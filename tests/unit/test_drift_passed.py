@@ -132,7 +132,7 @@ def test_chunks_of_rows_are_followed_by_their_times_wherever_they_lie_in_the_fil
 
 
 def errors(pattern: str) -> list[Measure]:
-    changes = {"method": "realised", "usual": 0.1}
+    changes: dict[str, Any] = {"method": "realised", "usual": 0.1}
     return [replace(each, **changes) for each in measured(pattern, "mae")]
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,20 +15,30 @@ import yaml
 
 from ci.contract.model import ModelContract, load_model_contract
 from ci.errors import MlopsError
-from ci.evaluate import candidate as room
 from ci.evaluate.candidate import Servable, evaluate_model, is_current, read_evaluation
 from ci.fingerprint import fingerprint
-from ci.pipeline.candidate import Candidate, current_candidate, output_digests, write_candidate
+from ci.pipeline.candidate import (
+    Candidate,
+    candidate_dir,
+    current_candidate,
+    output_digests,
+    write_candidate,
+)
 from ci.repository import Repository
 from tests.support.judging import ACTUAL, CONTRACT, SERIES, contract, evaluation, holdout
 from tests.support.judging import predictions as guess
 
 
-def test_a_first_version_is_compared_with_the_best_baseline():
+def test_a_first_version_is_compared_with_the_best_baseline() -> None:
     found = evaluation()
     assert found.champion is None
     assert (found.against, found.best_baseline) == ("mean", "mean")
-    assert found.baseline == min(found.baselines.values())
+    baselines = [value for value in found.baselines.values() if value is not None]
+    assert (len(baselines), found.baseline) == (2, min(baselines))
+    assert found.baseline
+    assert found.candidate
+    assert found.difference
+    assert found.interval
     assert found.difference == pytest.approx(found.baseline - found.candidate)
     assert found.interval[0] < found.difference < found.interval[1]
     assert found.verdict == "better"
@@ -35,15 +46,17 @@ def test_a_first_version_is_compared_with_the_best_baseline():
     assert [m.metric for m in found.metrics] == ["mae", "wape", "bias"]
 
 
-def test_a_later_version_is_compared_with_the_champion_on_the_same_rows():
+def test_a_later_version_is_compared_with_the_champion_on_the_same_rows() -> None:
     found = evaluation(guess(6.0), guess(5.0))
     assert found.against == "champion"
+    assert found.champion
+    assert found.candidate
     assert found.difference == pytest.approx(found.champion - found.candidate)
     assert found.verdict == "worse"
     assert [d.against for d in found.metrics[0].differences] == ["champion", "last_week", "mean"]
 
 
-def test_a_baseline_may_be_called_champion():
+def test_a_baseline_may_be_called_champion() -> None:
     names = {"champion": "baseline_mean", "last_week": "baseline_last_week"}
     rules = contract(evaluation={**CONTRACT["evaluation"], "baselines": names})
     found = evaluation(guess(5.0), guess(5.0), rules=rules)
@@ -51,7 +64,7 @@ def test_a_baseline_may_be_called_champion():
     assert found.rival(found.metrics[0]).kind == "champion"
 
 
-def test_other_units_are_resampled_too_and_may_say_otherwise():
+def test_other_units_are_resampled_too_and_may_say_otherwise() -> None:
     """Better in every series, but only thanks to one of the weeks."""
     week = holdout()["week"].to_numpy()
     error = np.where(week == 0, 0.0, 9.1)
@@ -61,10 +74,10 @@ def test_other_units_are_resampled_too_and_may_say_otherwise():
     (check,) = found.checks
     assert (check.unit, check.units) == ("week", 8)
     assert check.differences[0].verdict == "no clear difference"
-    assert "only 8 values of week" in check.differences[0].note
+    assert "only 8 values of week" in str(check.differences[0].note)
 
 
-def test_slices_cover_all_rows_and_values_beyond_the_largest_are_counted():
+def test_slices_cover_all_rows_and_values_beyond_the_largest_are_counted() -> None:
     table = holdout()
     table["department"] = [f"d{row % 45}" for row in range(len(table))]
     table.loc[:9, "department"] = np.nan
@@ -74,18 +87,18 @@ def test_slices_cover_all_rows_and_values_beyond_the_largest_are_counted():
     assert "(missing)" in [part.value for part in found.slices]
     whole = evaluation()
     assert sum(part.rows for part in whole.slices) == whole.rows
-    mean = sum(part.candidate * part.rows for part in whole.slices) / whole.rows
+    mean = sum((part.candidate or 0.0) * part.rows for part in whole.slices) / whole.rows
     assert mean == pytest.approx(whole.candidate)
 
 
-def test_what_is_undefined_is_null_in_json_and_comes_back():
+def test_what_is_undefined_is_null_in_json_and_comes_back() -> None:
     found = evaluation(table=holdout().assign(actual=0.0))
     text = json.dumps(found.model_dump(mode="json"), allow_nan=False)
     assert type(found).model_validate_json(text) == found
     assert found.metrics[1].candidate is None
 
 
-def ranking():
+def ranking() -> ModelContract:
     return ModelContract.model_validate(
         {
             **CONTRACT,
@@ -104,7 +117,7 @@ def ranking():
     )
 
 
-def test_items_of_a_ranking_are_compared_as_text():
+def test_items_of_a_ranking_are_compared_as_text() -> None:
     table = pd.DataFrame({"actual": ["7 9", "7"], "series": ["a", "b"], "popular": ["1 7", "1 2"]})
     found = evaluation({"first": [7, 8], "second": [9, 7]}, table=table, rules=ranking())
     assert found.candidate == 0.75
@@ -124,7 +137,7 @@ def predict(model, rows):
 """
 
 
-def trained(tmp_path, table=None, factor=1.0):
+def trained(tmp_path: Path, table: pd.DataFrame | None = None, factor: float = 1.0) -> Repository:
     """A repository with a trained Python model that returns a multiple of last week."""
     repository = Repository(tmp_path)
     repository.policies_dir.mkdir()
@@ -145,7 +158,7 @@ def trained(tmp_path, table=None, factor=1.0):
     return repository
 
 
-def record(repository):
+def record(repository: Repository) -> Candidate:
     rules = contract(language="python")
     folder = repository.model_dir("demand")
     made = Candidate(
@@ -165,17 +178,19 @@ def record(repository):
     return made
 
 
-def champion_of(repository, **changes):
+def champion_of(repository: Repository, **changes: object) -> Servable:
     folder = repository.model_dir("demand")
     rules = contract(language="python", **changes)
     return Servable(folder / "predict.py", folder / "artifact", rules, 3, "e" * 40)
 
 
-def with_champion(monkeypatch, champion):
+def with_champion(monkeypatch: pytest.MonkeyPatch, champion: Servable) -> None:
     monkeypatch.setattr("ci.registry.champion.champion", lambda repository, name: champion)
 
 
-def test_a_trained_model_is_evaluated_through_its_runner_and_recorded(tmp_path, monkeypatch):
+def test_a_trained_model_is_evaluated_through_its_runner_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = trained(tmp_path)
     with_champion(monkeypatch, champion_of(repository))
     found = evaluate_model(repository, "demand")
@@ -186,7 +201,7 @@ def test_a_trained_model_is_evaluated_through_its_runner_and_recorded(tmp_path, 
     assert read_evaluation(repository, "demand") == found
 
 
-def test_an_evaluation_holds_for_one_candidate_and_one_champion(tmp_path):
+def test_an_evaluation_holds_for_one_candidate_and_one_champion(tmp_path: Path) -> None:
     repository = trained(tmp_path)
     found = evaluate_model(repository, "demand")
     same = record(repository)
@@ -196,10 +211,10 @@ def test_an_evaluation_holds_for_one_candidate_and_one_champion(tmp_path):
     assert not is_current(found, same, champion_of(repository))
 
 
-def test_a_damaged_record_is_not_believed(tmp_path):
+def test_a_damaged_record_is_not_believed(tmp_path: Path) -> None:
     repository = trained(tmp_path)
     evaluate_model(repository, "demand")
-    path = room.candidate_dir(repository, "demand") / "evaluation.json"
+    path = candidate_dir(repository, "demand") / "evaluation.json"
     path.write_text(path.read_text()[:100])
     assert read_evaluation(repository, "demand") is None
     path.write_text('{"model": "demand", "verdict": "excellent"}')
@@ -218,24 +233,26 @@ def test_a_damaged_record_is_not_believed(tmp_path):
     ],
 )
 def test_a_champion_that_can_not_predict_these_rows_is_said_not_to(
-    tmp_path, monkeypatch, changes, said
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
     repository = trained(tmp_path)
     with_champion(monkeypatch, champion_of(repository, **changes))
     found = evaluate_model(repository, "demand")
     assert found.champion is None
-    assert said in found.origin.champion_problem
+    assert said in str(found.origin.champion_problem)
     assert found.origin.champion_version == 3
 
 
-def error_of(repository):
+def error_of(repository: Repository) -> MlopsError:
     with pytest.raises(MlopsError) as error:
         evaluate_model(repository, "demand")
-    assert not (room.candidate_dir(repository, "demand") / "evaluation.json").exists()
+    assert not (candidate_dir(repository, "demand") / "evaluation.json").exists()
     return error.value
 
 
-def test_a_period_that_is_checked_may_be_newer_than_the_run_and_what_is_judged_may_not(tmp_path):
+def test_a_period_that_is_checked_may_be_newer_than_the_run_and_what_is_judged_may_not(
+    tmp_path: Path,
+) -> None:
     repository = trained(tmp_path)
     demand = load_model_contract(repository, "demand")
     path = repository.model_dir("demand") / demand.evaluation.holdout
@@ -248,15 +265,15 @@ def test_a_period_that_is_checked_may_be_newer_than_the_run_and_what_is_judged_m
         current_candidate(repository, demand, but=[demand.evaluation.holdout])
 
 
-def test_an_untrained_or_changed_model_is_sent_to_training(tmp_path):
+def test_an_untrained_or_changed_model_is_sent_to_training(tmp_path: Path) -> None:
     repository = trained(tmp_path)
     (repository.model_dir("demand") / "predict.py").write_text(SOURCE + "\n# changed\n")
     assert error_of(repository).code == "outdated_candidate"
-    (room.candidate_dir(repository, "demand") / "training.json").unlink()
+    (candidate_dir(repository, "demand") / "training.json").unlink()
     assert "type: mlops train demand" in error_of(repository).message
 
 
-def text_in(column, *rows):
+def text_in(column: str, *rows: int) -> pd.DataFrame:
     table = holdout().astype({column: object})
     table.loc[list(rows), column] = "NA"
     return table
@@ -277,19 +294,21 @@ def text_in(column, *rows):
         (holdout().iloc[:0], "it has no rows"),
     ],
 )
-def test_a_holdout_that_can_not_be_used_is_refused_by_name(tmp_path, table, said):
+def test_a_holdout_that_can_not_be_used_is_refused_by_name(
+    tmp_path: Path, table: pd.DataFrame, said: str
+) -> None:
     error = error_of(trained(tmp_path, table))
     assert error.code == "bad_table"
     assert said in error.message
 
 
-def test_predictions_that_break_the_contract_are_refused(tmp_path):
+def test_predictions_that_break_the_contract_are_refused(tmp_path: Path) -> None:
     error = error_of(trained(tmp_path, factor=-1.0))
     assert error.code == "bad_predictions"
     assert "must be at least 0" in error.message
 
 
-def test_an_error_in_the_model_is_one_sentence(tmp_path):
+def test_an_error_in_the_model_is_one_sentence(tmp_path: Path) -> None:
     repository = trained(tmp_path)
     (repository.model_dir("demand") / "predict.py").write_text(
         SOURCE.replace('model["factor"]', 'model["weight"]')

@@ -60,7 +60,7 @@ def npy(array: np.ndarray) -> bytes:
 
 def npz(**arrays: np.ndarray) -> bytes:
     target = io.BytesIO()
-    np.savez(target, **arrays)
+    np.savez(target, allow_pickle=True, **arrays)
     return target.getvalue()
 
 

@@ -6,6 +6,7 @@ import math
 import struct
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from bentos.frames import (
     Column,
+    ContractType,
+    Field,
     Frame,
     FrameError,
     column_from_any,
@@ -25,7 +28,7 @@ from bentos.frames import (
     to_pandas,
 )
 
-FIELDS = [("n", "number"), ("i", "integer"), ("b", "boolean"), ("s", "string")]
+FIELDS = [Field("n", "number"), Field("i", "integer"), Field("b", "boolean"), Field("s", "string")]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 ROW = st.fixed_dictionaries(
     {
@@ -42,14 +45,14 @@ def bits(values: list[float | None]) -> list[bytes | None]:
 
 
 @given(st.lists(ROW, max_size=20))
-def test_any_rows_come_back_as_they_were(rows: list[dict[str, object]]) -> None:
+def test_any_rows_come_back_as_they_were(rows: list[dict[str, Any]]) -> None:
     back = decode(encode(from_rows(rows, FIELDS))).to_lists()
     assert bits(back.pop("n")) == bits([row["n"] for row in rows])
     assert back == {name: [row[name] for row in rows] for name in ("i", "b", "s")}
 
 
 def test_nan_and_missing_are_two_things() -> None:
-    back = decode(encode(from_rows([{"n": math.nan}, {"n": None}], [("n", "number")])))
+    back = decode(encode(from_rows([{"n": math.nan}, {"n": None}], [Field("n", "number")])))
     first, second = back.to_lists()["n"]
     assert math.isnan(first)
     assert second is None
@@ -60,7 +63,7 @@ def test_a_frame_without_columns() -> None:
 
 
 def test_a_nullable_field_always_has_a_mask() -> None:
-    frame = from_rows([{"n": 1.0}], [("n", "number", True), ("s", "string", True)])
+    frame = from_rows([{"n": 1.0}], [Field("n", "number", True), Field("s", "string", True)])
     masks = [column.missing for column in decode(encode(frame)).columns.values()]
     assert [None if mask is None else mask.tolist() for mask in masks] == [[False], [True]]
 
@@ -80,15 +83,15 @@ def test_a_nullable_field_always_has_a_mask() -> None:
         ("string", b"x"),
     ],
 )
-def test_a_value_of_another_type_is_refused_by_name(type_: str, value: object) -> None:
+def test_a_value_of_another_type_is_refused_by_name(type_: ContractType, value: object) -> None:
     with pytest.raises(FrameError, match="'c'"):
-        from_rows([{"c": value}], [("c", type_)])
+        from_rows([{"c": value}], [Field("c", type_)])
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 def test_text_that_a_language_cannot_hold_is_refused(text: str) -> None:
     with pytest.raises(FrameError, match="'c'"):
-        encode(from_rows([{"c": text}], [("c", "string")]))
+        encode(from_rows([{"c": text}], [Field("c", "string")]))
 
 
 def test_columns_of_different_lengths_are_no_frame() -> None:
@@ -97,7 +100,10 @@ def test_columns_of_different_lengths_are_no_frame() -> None:
 
 
 def sample() -> bytes:
-    rows = [{"n": 1.5, "i": 1, "b": True, "s": "é"}, {"n": None, "i": 2, "b": False, "s": "b"}]
+    rows: list[dict[str, Any]] = [
+        {"n": 1.5, "i": 1, "b": True, "s": "é"},
+        {"n": None, "i": 2, "b": False, "s": "b"},
+    ]
     return encode(from_rows(rows, FIELDS))
 
 
@@ -184,8 +190,8 @@ def test_a_frame_needs_numpy_only() -> None:
 
 
 @given(st.lists(ROW, min_size=1, max_size=10))
-def test_tables_and_back(rows: list[dict[str, object]]) -> None:
-    fields = [(name, type_, True) for name, type_ in FIELDS]
+def test_tables_and_back(rows: list[dict[str, Any]]) -> None:
+    fields = [field._replace(nullable=True) for field in FIELDS]
     back = from_pandas(to_pandas(from_rows(rows, fields)), fields).to_lists()
     missing_is_nan = [None if n is None or math.isnan(n) else n for n in (r["n"] for r in rows)]
     assert bits(back.pop("n")) == bits(missing_is_nan)
@@ -213,14 +219,14 @@ def test_a_table_has_the_types_that_read_csv_gives() -> None:
         (pd.Series(pd.to_datetime(["2017-01-01"])), "string"),
     ],
 )
-def test_a_table_column_of_another_type_is_refused(series: pd.Series, type_: str) -> None:
+def test_a_table_column_of_another_type_is_refused(series: pd.Series, type_: ContractType) -> None:
     with pytest.raises(FrameError, match="'c'"):
-        from_pandas(pd.DataFrame({"c": series}), [("c", type_)])
+        from_pandas(pd.DataFrame({"c": series}), [Field("c", type_)])
 
 
 def test_an_absent_table_column_is_named() -> None:
     with pytest.raises(FrameError, match="'c' is missing"):
-        from_pandas(pd.DataFrame({"d": [1]}), [("c", "number")])
+        from_pandas(pd.DataFrame({"d": [1]}), [Field("c", "number")])
 
 
 @pytest.mark.parametrize(

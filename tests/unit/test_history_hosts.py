@@ -21,7 +21,7 @@ from ci.events.value import value
 from ci.events.when import read_time
 from ci.host.place import become
 from ci.host.records import HostRecord, Served, write_host
-from ci.host.report import untold
+from ci.host.tell import untold
 from ci.repository import Repository
 from tests.support.repositories import new_repository, write_model
 

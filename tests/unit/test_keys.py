@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_nothing_of_the_secret_is_stored_or_listed(repository: Repository) -> No
         lambda s: "__",
     ],
 )
-def test_a_wrong_key_is_refused(repository: Repository, tamper) -> None:
+def test_a_wrong_key_is_refused(repository: Repository, tamper: Callable[[str], str]) -> None:
     secret = make(repository, "marketing", [], 1).secret
     error = refusal(access_to(repository), bearer(tamper(secret)))
     assert error.code == "unauthorized"

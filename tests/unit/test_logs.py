@@ -130,7 +130,9 @@ def following(repository: Repository) -> Iterator[list[str]]:
     with subprocess.Popen(
         [MLOPS, "logs", NAME, "--follow"], cwd=repository.root, stdout=subprocess.PIPE, text=True
     ) as process:
-        reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")))
+        assert process.stdout
+        printing = iter(process.stdout.readline, "")
+        reader = threading.Thread(target=lambda: lines.extend(printing))
         reader.start()
         yield lines
         process.terminate()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from ci.contract.model import METRICS_OF_TASK
 from ci.errors import MlopsError
-from ci.evaluate.metrics import METRICS, Ranking, value_of
+from ci.evaluate.metrics import METRICS, Floats, Ranking, value_of
 
 RANDOM = np.random.default_rng(3)
 ROWS = 400
@@ -18,11 +22,11 @@ YES = (RANDOM.random(ROWS) < 0.3).astype(float)
 PROBABILITY = np.round(np.clip(YES * 0.3 + RANDOM.random(ROWS) * 0.7, 0, 1), 2)  # with ties
 
 
-def value(name, truth, guess, rows=ROWS):
+def value(name: str, truth: Any, guess: Any, rows: int = ROWS) -> float:
     return value_of(METRICS[name].measure(truth, guess), rows)
 
 
-def test_every_metric_a_contract_may_name_exists():
+def test_every_metric_a_contract_may_name_exists() -> None:
     assert set(METRICS) == {name for names in METRICS_OF_TASK.values() for name in names}
 
 
@@ -35,7 +39,7 @@ def test_every_metric_a_contract_may_name_exists():
         ("wape", float(np.abs(GUESS - ACTUAL).sum() / np.abs(ACTUAL).sum())),
     ],
 )
-def test_regression(name, expected):
+def test_regression(name: str, expected: float) -> None:
     assert value(name, ACTUAL, GUESS) == pytest.approx(expected, rel=1e-12)
 
 
@@ -49,7 +53,7 @@ def test_regression(name, expected):
         ("roc_auc", sk.roc_auc_score(YES, PROBABILITY)),
     ],
 )
-def test_binary(name, expected):
+def test_binary(name: str, expected: float) -> None:
     assert value(name, YES, PROBABILITY) == pytest.approx(expected, rel=1e-12)
 
 
@@ -61,16 +65,20 @@ def test_binary(name, expected):
         ("log_loss", sk.log_loss),
     ],
 )
-def test_a_resample_equals_the_metric_of_the_rows_repeated(name, score):
+def test_a_resample_equals_the_metric_of_the_rows_repeated(
+    name: str, score: Callable[..., float]
+) -> None:
     truth, guess = (ACTUAL, GUESS) if name == "mae" else (YES, PROBABILITY)
     codes = np.arange(ROWS, dtype=np.intp) % 40
     counts = RANDOM.integers(0, 4, 40)
     rows = np.repeat(np.arange(ROWS), counts[codes])
-    resampled = METRICS[name].measure(truth, guess).resampler(codes, 40)(counts[None, :] * 1.0)
+    resampled = (
+        METRICS[name].measure(truth, guess).resampler(codes, 40)(counts[None, :].astype(float))
+    )
     assert resampled[0] == pytest.approx(score(truth[rows], guess[rows]), rel=1e-10)
 
 
-def test_a_slice_is_the_metric_of_its_rows():
+def test_a_slice_is_the_metric_of_its_rows() -> None:
     rows = RANDOM.random(ROWS) < 0.5
     for name, truth, guess in (("rmse", ACTUAL, GUESS), ("roc_auc", YES, PROBABILITY)):
         part = METRICS[name].measure(truth, guess).take(rows)
@@ -79,13 +87,13 @@ def test_a_slice_is_the_metric_of_its_rows():
         )
 
 
-def test_labels_are_compared_as_they_are():
+def test_labels_are_compared_as_they_are() -> None:
     truth = np.array(["a", "b", "c", "a"], dtype=object)
     guess = np.array(["a", "b", "a", "a"], dtype=object)
     assert value("accuracy", truth, guess, 4) == sk.accuracy_score(list(truth), list(guess)) == 0.75
 
 
-def test_ranking():
+def test_ranking() -> None:
     truth = [["1", "2", "3"], ["9"], ["5"]]
     guess = Ranking([["2", "7", "1"], ["8", "9", "9"], ["6", "7"]], 3)
     assert value("precision", truth, guess, 3) == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
@@ -95,7 +103,7 @@ def test_ranking():
     assert value("ndcg", truth, guess, 3) == pytest.approx((first + discount[1]) / 3)
 
 
-def test_ndcg_agrees_with_scikit_learn():
+def test_ndcg_agrees_with_scikit_learn() -> None:
     relevance = (RANDOM.random((50, 8)) < 0.4).astype(int)
     relevance[:, 0] = 1
     score = RANDOM.random((50, 8))
@@ -105,12 +113,12 @@ def test_ndcg_agrees_with_scikit_learn():
     assert value("ndcg", truth, Ranking(items, 5), 50) == pytest.approx(expected, rel=1e-12)
 
 
-def test_an_item_named_twice_counts_once_and_surplus_items_do_not_count():
+def test_an_item_named_twice_counts_once_and_surplus_items_do_not_count() -> None:
     guess = Ranking([["1", "1"], ["7", "8", "2"]], 2)
     assert value("precision", [["1"], ["2"]], guess, 2) == pytest.approx(0.25)
 
 
-def test_spend_explained_is_eta_squared():
+def test_spend_explained_is_eta_squared() -> None:
     spend = ACTUAL + 1e6  # far from zero, where plain sums of squares would lose digits
     segment = np.array(["a", "b", "c"])[np.digitize(ACTUAL, [10, 25])]
     means = {name: spend[segment == name].mean() for name in set(segment)}
@@ -119,7 +127,7 @@ def test_spend_explained_is_eta_squared():
     assert value("spend_explained", spend, segment) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_segment_a_row_is_refused():
+def test_a_segment_a_row_is_refused() -> None:
     with pytest.raises(MlopsError, match="300 different segments"):
         value("spend_explained", ACTUAL[:300], np.arange(300), 300)
 
@@ -136,13 +144,13 @@ def test_a_segment_a_row_is_refused():
         ("spend_explained", np.ones(ROWS), np.array(["a", "b"] * (ROWS // 2))),
     ],
 )
-def test_what_is_undefined_is_not_a_number(name, truth, guess):
+def test_what_is_undefined_is_not_a_number(name: str, truth: Floats, guess: NDArray[Any]) -> None:
     assert np.isnan(value(name, truth, guess))
 
 
 @pytest.mark.parametrize(
     ("name", "good", "bad"), [("mae", 1.0, 2.0), ("accuracy", 0.9, 0.8), ("bias", -0.5, 2.0)]
 )
-def test_quality_is_higher_for_the_better(name, good, bad):
+def test_quality_is_higher_for_the_better(name: str, good: float, bad: float) -> None:
     quality = METRICS[name].quality(np.array([good, bad]))
     assert quality[0] > quality[1]

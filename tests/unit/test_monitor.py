@@ -137,7 +137,7 @@ def test_a_ranking_is_watched_by_the_contracts_own_metric() -> None:
             "ranked",
             task="ranking",
             output={"first": {"type": "integer"}, "second": {"type": "integer"}},
-            evaluation={**contract("x")["evaluation"], "metric": "precision", "target": "bought"},  # type: ignore[dict-item]
+            evaluation={**contract("x")["evaluation"], "metric": "precision", "target": "bought"},
             monitoring={**RULES.model_dump(), "target": "bought"} if RULES else None,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,12 @@ from bentos.rows import check_rows
 from tests.support import services
 
 
-def described(version=3):
+def described(version: int | None = 3) -> dict[str, Any]:
     release = {} if version is None else {"version": version}
     return document(Bundle(Path(), services.contract("r"), release))
 
 
-def references(value):
+def references(value: object) -> list[str]:
     """Every `$ref` in a document."""
     if isinstance(value, dict):
         own = [value["$ref"]] if "$ref" in value else []
@@ -28,7 +29,7 @@ def references(value):
     return []
 
 
-def test_each_input_column_has_its_type_range_unit_and_words():
+def test_each_input_column_has_its_type_range_unit_and_words() -> None:
     row = described()["components"]["schemas"]["Row"]
     assert row["required"] == ["x", "mode"]
     assert row["additionalProperties"] is False
@@ -51,21 +52,21 @@ def test_each_input_column_has_its_type_range_unit_and_words():
         ({"type": "boolean"}, {"type": "boolean", "description": "A boolean."}),
     ],
 )
-def test_the_schema_of_a_column(rules, part):
+def test_the_schema_of_a_column(rules: dict[str, Any], part: dict[str, Any]) -> None:
     schema = column_schema(rules)
     assert {key: schema.get(key) for key in part} == part
 
 
-def test_the_example_request_is_what_the_contract_allows():
+def test_the_example_request_is_what_the_contract_allows() -> None:
     media = described()["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     rows = media["example"]["rows"]
     assert check_rows(services.contract("r")["input"], rows)["mode"] == ["ok"]
 
 
-def test_every_answer_of_predict_is_documented_in_the_one_error_shape():
+def test_every_answer_of_predict_is_documented_in_the_one_error_shape() -> None:
     answers = described()["paths"]["/predict"]["post"]["responses"]
     assert set(answers) == {"200", *(str(ERRORS[code][0]) for code in PREDICT_ERRORS)}
-    examples = {}
+    examples: dict[str, Any] = {}
     for status, answer in answers.items():
         if status != "200":
             media = answer["content"]["application/json"]
@@ -75,13 +76,13 @@ def test_every_answer_of_predict_is_documented_in_the_one_error_shape():
     assert "Retry-After" in answers["503"]["headers"]
 
 
-def test_every_reference_is_there():
+def test_every_reference_is_there() -> None:
     whole = described()
     names = {each.removeprefix("#/components/schemas/") for each in references(whole)}
     assert names == set(whole["components"]["schemas"])
 
 
-def test_one_output_is_a_scalar_and_several_are_an_object():
+def test_one_output_is_a_scalar_and_several_are_an_object() -> None:
     assert described()["components"]["schemas"]["Prediction"]["type"] == "number"
     rules = services.contract("r") | {"output": {"a": {"type": "string"}, "b": {"type": "integer"}}}
     prediction = document(Bundle(Path(), rules))["components"]["schemas"]["Prediction"]
@@ -89,6 +90,6 @@ def test_one_output_is_a_scalar_and_several_are_an_object():
     assert prediction["required"] == ["a", "b"]
 
 
-def test_the_version_is_the_registered_one_or_candidate():
+def test_the_version_is_the_registered_one_or_candidate() -> None:
     assert described()["info"]["version"] == "3"
     assert described(None)["info"]["version"] == "candidate"

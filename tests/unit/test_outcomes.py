@@ -93,7 +93,7 @@ def test_outcomes_without_a_target_are_refused() -> None:
         Monitoring(
             timestamp="day",
             chunk="week",
-            outcomes={"table": "o.csv", "key": ["a"]},  # type: ignore[arg-type]
+            outcomes={"table": "o.csv", "key": ["a"]},
             **PERIODS,
         )
 

@@ -16,7 +16,7 @@ WRITE_STEPS = {"python -m ci ci announce", "python -m ci ci publish"}
 
 
 def workflow(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text(encoding="utf-8"))
+    found: dict[Any, Any] = yaml.safe_load((WORKFLOWS / name).read_text(encoding="utf-8"))
     found["on"] = found.pop(True)
     return found
 

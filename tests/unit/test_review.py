@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ci.errors import MlopsError
-from ci.handover.manifest import Failure
+from ci.handover.manifest import Failure, Manifest
 from ci.repository import Repository
 from ci.review.body import LIMIT, body, parts_of
 from ci.review.comment import Links, final, waiting
@@ -267,8 +266,26 @@ def test_one_model_that_passes_says_how_it_does_without_a_click() -> None:
     assert body([], [part]).index("The average error is") < folded
 
 
+def manifest(source: str) -> Manifest:
+    return Manifest(
+        format=1,
+        model="demand",
+        language="r",
+        head_sha=SHA,
+        base_sha=SHA,
+        source=source,
+        fingerprint="f" * 40,
+        candidate=None,
+        bento=None,
+        bento_digest=None,
+        files={},
+        failure=None,
+        seconds={},
+    )
+
+
 def test_what_a_reviewer_must_know_first_stands_at_the_top() -> None:
-    same = SimpleNamespace(fingerprint="f" * 40, source="f" * 40)
+    same = manifest(source="f" * 40)
     unknown = subject(evaluation(champion_version=3, champion_problem="no `region` @all"))
     (first,) = doubts(Repository(Path()), same, unknown.judgement)
     assert first.startswith("**demand: the champion could not be compared** (no ")
@@ -283,7 +300,7 @@ def test_what_a_reviewer_must_know_first_stands_at_the_top() -> None:
     }
     rules = contract(evaluation={**CONTRACT["evaluation"], "floors": {"r2": 0.9}})
     let = subject(rules=rules, policy_=policy(waivers=[waiver]))
-    other = SimpleNamespace(fingerprint="f" * 40, source="e" * 40)
+    other = manifest(source="e" * 40)
     trained, waived = doubts(Repository(Path()), other, let.judgement)
     assert trained.startswith("**demand: it was trained on other data")
     assert waived.startswith("**demand: a rule does not hold and is waived.** Quality floors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from ci.events.event import Measured
+from ci.github import client
 from ci.github.client import GitHubError
 from ci.github.context import Context
 from ci.repository import Repository
@@ -27,10 +29,8 @@ from tests.unit.test_review import SHA, reviewed, scope
 OTHER = "c" * 40
 
 
-class GitHub:
+class GitHub(client.GitHub):
     """Answers from memory: lists by path, artifacts by number."""
-
-    repo = "/repos/kronkers/mlops"
 
     def __init__(self, event: dict[str, Any], **lists: list[dict[str, Any]]) -> None:
         self.context = Context(
@@ -48,22 +48,25 @@ class GitHub:
             workspace=Path(),
             temp=Path(),
         )
+        self.repo = "/repos/kronkers/mlops"
         self.lists = lists
         self.zips: dict[int, bytes] = {}
         self.posted: list[Any] = []
         self.refused: set[str] = set()
 
-    def paginate(self, path: str, _query: object = None, key: str | None = None) -> Any:
+    def paginate(
+        self, path: str, query: object = None, key: str | None = None
+    ) -> Iterator[dict[str, Any]]:
         return iter(self.lists.get(key or path.rsplit("/", 1)[1], []))
 
-    def get(self, path: str, _query: object = None) -> Any:
+    def get(self, path: str, query: object = None) -> Any:
         number = int(path.rsplit("/", 1)[1])
         return next(each for kind in self.lists.values() for each in kind if each["id"] == number)
 
-    def download(self, path: str, target: Path, _limit: int) -> None:
+    def download(self, path: str, target: Path, limit_bytes: int, accept: str = "") -> None:
         target.write_bytes(self.zips[int(path.split("/")[-2])])
 
-    def post(self, _path: str, body: dict[str, Any]) -> None:
+    def post(self, path: str, body: Mapping[str, Any], *, once: bool = False) -> None:
         if self.refused & set(body["reviewers"]):
             raise GitHubError("Reviews may only be requested from collaborators.", 422)
         self.posted += body["reviewers"]
@@ -80,7 +83,9 @@ def pull(sha: str = SHA, base: str = "main") -> dict[str, Any]:
 
 
 def test_the_pull_request_with_exactly_that_head_is_found() -> None:
-    assert find_pull(GitHub(event(), pulls=[pull(OTHER), pull()]))["number"] == 7
+    found = find_pull(GitHub(event(), pulls=[pull(OTHER), pull()]))
+    assert found
+    assert found["number"] == 7
 
 
 @pytest.mark.parametrize(
@@ -112,7 +117,7 @@ def review_zip(sha: str = SHA) -> bytes:
     return target.getvalue()
 
 
-def with_artifact(content: bytes, head_repository: int = 1, **of_run: object) -> GitHub:
+def with_artifact(content: bytes, head_repository: int = 1, **of_run: Any) -> GitHub:
     """One artifact of a run of report.yml, but for ``of_run``."""
     run = {
         "id": 20,
@@ -157,7 +162,7 @@ def test_a_review_by_the_report_workflow_counts() -> None:
     ],
 )
 def test_what_anybody_else_made_or_of_another_run_does_not_count(
-    content: bytes, of_run: dict[str, object], training: dict[str, Any]
+    content: bytes, of_run: dict[str, Any], training: dict[str, Any]
 ) -> None:
     assert find_reviewed(with_artifact(content, **of_run), SHA, training) is None
 
@@ -282,9 +287,11 @@ def test_its_report_says_so_and_nobody_is_asked(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, difference: float, asked: list[str]
 ) -> None:
     comments: list[str] = []
-    monkeypatch.setattr(flow.comment, "report_comment", lambda *_: None)
-    monkeypatch.setattr(flow.comment, "post_comment", lambda *given: comments.append(given[2]))
-    monkeypatch.setattr(flow.statuses, "set_status", lambda *_: None)
+    monkeypatch.setattr("ci.review.flow.comment.report_comment", lambda *_: None)
+    monkeypatch.setattr(
+        "ci.review.flow.comment.post_comment", lambda *given: comments.append(given[2])
+    )
+    monkeypatch.setattr("ci.review.flow.statuses.set_status", lambda *_: None)
     monkeypatch.setattr(flow, "add_summary", lambda *_: None)
     monkeypatch.setattr(flow, "find_page", lambda *_: None)
     monkeypatch.setattr(flow, "_cost", lambda *_: "")

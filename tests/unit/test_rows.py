@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +26,13 @@ INTEGER = {"type": "integer", "nullable": True}
 STRING = {"type": "string", "categories": ["a", "b"]}
 TEXT = {"type": "string"}
 BOOLEAN = {"type": "boolean", "nullable": True}
-COLUMNS = {"x": NUMBER, "n": INTEGER, "g": STRING, "t": TEXT, "b": BOOLEAN}
+COLUMNS: dict[str, dict[str, Any]] = {
+    "x": NUMBER,
+    "n": INTEGER,
+    "g": STRING,
+    "t": TEXT,
+    "b": BOOLEAN,
+}
 GOOD = {"x": 1.5, "n": 2, "g": "a", "t": "ü", "b": True}
 
 
@@ -59,24 +67,27 @@ GOOD = {"x": 1.5, "n": 2, "g": "a", "t": "ü", "b": True}
         ({"type": "string", "categories": [f"c{i}" for i in range(20)]}, "x", "and 8 more"),
     ],
 )
-def test_a_value_is_refused_in_words(rules, value, problem):
+def test_a_value_is_refused_in_words(
+    rules: dict[str, Any], value: object, problem: str | None
+) -> None:
     found = problem_of(rules, value)
-    assert (found is None) if problem is None else (problem in found)
+    assert (found is None) if problem is None else (problem in str(found))
     columns = {"x": rules}
     if problem is None:
         assert check_rows(columns, [{"x": value}]) == {"x": [value]}
         assert check_columns(columns, {"x": [value]}) == {"x": [value]}
         return
-    for check in (
+    checks: list[Callable[[], object]] = [
         lambda: check_rows(columns, [{"x": value}]),
         lambda: check_columns(columns, {"x": [value]}),
-    ):
+    ]
+    for check in checks:
         with pytest.raises(RowsError) as caught:
             check()
-        assert caught.value.problems == [RowProblem(0, "x", found)]
+        assert caught.value.problems == [RowProblem(0, "x", str(found))]
 
 
-def test_values_come_by_column_in_the_contracts_order_with_none_where_missing():
+def test_values_come_by_column_in_the_contracts_order_with_none_where_missing() -> None:
     rows = [{"b": None, "g": "b", "x": 0, "t": ""}, dict(reversed(GOOD.items()))]
     assert list(check_rows(COLUMNS, rows).items()) == [
         ("x", [0, 1.5]),
@@ -87,13 +98,13 @@ def test_values_come_by_column_in_the_contracts_order_with_none_where_missing():
     ]
 
 
-def test_whole_floats_become_integers_and_missing_stays_missing():
+def test_whole_floats_become_integers_and_missing_stays_missing() -> None:
     values = check_rows({"n": INTEGER}, [{"n": 2.0}, {"n": None}, {"n": 3}])["n"]
     assert values == [2, None, 3]
     assert [type(value) for value in values] == [int, type(None), int]
 
 
-def test_problems_are_in_row_order_and_name_the_nearest_column():
+def test_problems_are_in_row_order_and_name_the_nearest_column() -> None:
     rows = [GOOD, GOOD | {"xx": 1, "g": "z"}, [1], GOOD | {"x": None}]
     with pytest.raises(RowsError) as caught:
         check_rows(COLUMNS, rows)
@@ -107,13 +118,13 @@ def test_problems_are_in_row_order_and_name_the_nearest_column():
     assert str(caught.value).startswith("row 1, column xx: ")
 
 
-def test_an_unknown_column_in_place_of_a_nullable_one_is_found():
+def test_an_unknown_column_in_place_of_a_nullable_one_is_found() -> None:
     row = {key: value for key, value in GOOD.items() if key != "n"}
     with pytest.raises(RowsError, match="column m: is not a column"):
         check_rows(COLUMNS, [row | {"m": 1}])
 
 
-def test_at_most_a_hundred_problems_are_reported():
+def test_at_most_a_hundred_problems_are_reported() -> None:
     with pytest.raises(RowsError) as caught:
         check_rows(COLUMNS, [{}] * 1000)
     assert len(caught.value.problems) == MOST_PROBLEMS
@@ -141,12 +152,15 @@ RULES = st.builds(
 
 
 @given(RULES, st.lists(VALUES, min_size=1, max_size=6))
-def test_many_values_at_once_are_judged_as_one_by_one(rules, values):
+def test_many_values_at_once_are_judged_as_one_by_one(
+    rules: dict[str, Any], values: list[Any]
+) -> None:
     wrong = [i for i, value in enumerate(values) if problem_of(rules, value)]
-    for check in (
+    checks: list[Callable[[], object]] = [
         lambda: check_rows({"x": rules}, [{"x": value} for value in values]),
         lambda: check_columns({"x": rules}, {"x": values}),
-    ):
+    ]
+    for check in checks:
         try:
             check()
             found = []
@@ -156,10 +170,10 @@ def test_many_values_at_once_are_judged_as_one_by_one(rules, values):
 
 
 @given(RULES)
-def test_the_sample_of_a_column_is_allowed(rules):
+def test_the_sample_of_a_column_is_allowed(rules: dict[str, Any]) -> None:
     assert problem_of(rules, sample(rules)) is None
 
 
-def test_a_sample_is_the_example_where_there_is_one():
+def test_a_sample_is_the_example_where_there_is_one() -> None:
     assert sample(NUMBER | {"example": 4}) == 4
     assert sample({"type": "number", "maximum": -3}) == -3

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +43,9 @@ COLUMNS = {
 }
 
 
-def write_dataset(repository: Repository, name: str, columns: dict, **changes: object) -> None:
+def write_dataset(
+    repository: Repository, name: str, columns: dict[str, Any], **changes: object
+) -> None:
     table = {"file": f"tables/{name}.csv", "columns": columns}
     data = {
         "name": name,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from ci.contract.model import Batch
+from ci.contract.batch import Batch
 from ci.errors import MlopsError
 from ci.score import Scored, score_with
 from tests.support.scoring import rows, write_servable

@@ -141,7 +141,7 @@ def test_a_failing_pip_ends_setup_with_its_last_lines_and_one_sentence(
 def test_without_venv_and_apt_one_sentence_says_what_to_install(
     repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("ci.setup.environment.importlib.util.find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     (repository / ".venv/bin/pip").unlink()
     with pytest.raises(MlopsError, match="Python's module venv is missing: install it"):

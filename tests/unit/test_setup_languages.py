@@ -104,7 +104,7 @@ def official(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(julia, "SITE", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(julia.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("ci.setup.julia.platform.machine", lambda: "x86_64")
     monkeypatch.setattr(julia, "OFFICIAL", {"x86_64": ("x64", digest)})
     yield machine
     server.shutdown()
@@ -157,8 +157,8 @@ def test_a_user_whom_sudo_would_ask_for_a_password_is_told_what_to_type(
     debian: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program(debian / "bin/sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
-    monkeypatch.setattr(apt.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(apt.sys, "stdin", io.StringIO())
+    monkeypatch.setattr("ci.setup.apt.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("ci.setup.apt.sys.stdin", io.StringIO())
     with pytest.raises(MlopsError) as caught:
         r.install(debian / "repository")
     assert caught.value.message == r.ADVICE

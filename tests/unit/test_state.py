@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def clone_of(remote: Path, root: Path) -> Path:
     return root
 
 
-def add_line(line: str) -> object:
+def add_line(line: str) -> Callable[[Path], str]:
     def change(folder: Path) -> str:
         path = folder / "lines.txt"
         before = path.read_text() if path.exists() else ""

@@ -31,7 +31,7 @@ from ci.trust.signing import VARIABLE, make_key, signature_of, signature_of_head
 from tests.support.judging import EVALUATED
 from tests.support.repositories import new_repository
 
-Edit = Callable[[Path], None]
+Edit = Callable[[Path], object]
 MODEL = "sales-python"
 LIVE, FIRST = f"released/{MODEL}.json", f"versions/{MODEL}/1.json"
 
@@ -132,7 +132,7 @@ def remove(file: str) -> Edit:
 
 
 def copy(file: str, to: str) -> Edit:
-    return lambda state: (state / to).write_text((state / file).read_text()) and None
+    return lambda state: (state / to).write_text((state / file).read_text())
 
 
 def lines_of(state: Path) -> list[str]:

@@ -61,7 +61,8 @@ def reporting(home: Path, extra: dict[str, str]) -> dict[str, bool]:
         text=True,
         check=True,
     )
-    return json.loads(result.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    answers: dict[str, bool] = json.loads(result.stdout.splitlines()[-1])
+    return answers
 
 
 def test_no_tool_reports(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,13 @@ def test_bad_arguments_are_said_in_sentences(case: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
 def test_a_reader_that_went_as_head_does_stops_nothing(closed: str, tmp_path: Path) -> None:
     says = "from ci.console import say\nsay('under way')\nsay('done')\nprint('all')"
-    command = [MLOPS, "models"] if closed == "stdout" else [sys.executable, "-c", says]
+    command: list[str | Path] = (
+        [MLOPS, "models"] if closed == "stdout" else [sys.executable, "-c", says]
+    )
     reader, writer = os.pipe()
     os.close(reader)
-    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writer}
-    done = subprocess.run(
+    kept: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writer}
+    done: subprocess.CompletedProcess[Any] = subprocess.run(
         command, cwd=new_repository(tmp_path).root, **kept, text=True, check=False
     )
     os.close(writer)
