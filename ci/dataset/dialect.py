@@ -52,11 +52,13 @@ def find_dialect(path: Path) -> Dialect:
     Raises:
         MlopsError: ``bad_table`` where that can't be told for certain, or it is no CSV.
     """
-    encoding, notes = _find_encoding(path)
+    encoding, notes, odd_quotes = _find_encoding(path)
     sample, whole = _sample(path, encoding)
     if not sample.strip():
         raise refuse(path, "it is empty; it needs a header and at least one row")
     delimiter = _find_delimiter(path, sample, whole)
+    if odd_quotes:
+        _require_closed(path, encoding, delimiter)
     if delimiter != ",":
         notes = [*notes, f"Columns are separated by {DELIMITERS[delimiter]}s."]
     blank = len(re.match(r"[\r\n]*", sample).group().splitlines())  # type: ignore[union-attr]
@@ -85,25 +87,30 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise refuse(path, f"reading failed ({error})") from None
 
 
-def _find_encoding(path: Path) -> tuple[str, list[str]]:
+def _find_encoding(path: Path) -> tuple[str, list[str], bool]:
+    """The encoding, what to say of it, and whether a quote may be one too many."""
     start = next(_blocks(path), b"")
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             raise refuse(path, f"it is {kind}" + ("" if "name it" in kind else f"; {SAVE_AS}"))
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         _decode(path, "utf-16", "it begins like UTF-16 and then is not")
-        return "utf-16", ["The file is UTF-16."]
+        return "utf-16", ["The file is UTF-16."], True
     if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith(_PAGE):
         raise refuse(path, "it is a web page, such as one to log in on, and no table")
-    _refuse_bytes(path)
+    odd_quotes = _refuse_bytes(path) % 2 == 1
     if _is_utf8(path):
-        return "utf-8", []
+        return "utf-8", [], odd_quotes
     _decode(path, "cp1252", f"it is neither UTF-8 nor Windows-1252; {SAVE_AS}")
-    return "cp1252", ["The file is not UTF-8; it was read as Windows-1252 (Latin-1)."]
+    notes = ["The file is not UTF-8; it was read as Windows-1252 (Latin-1)."]
+    return "cp1252", notes, odd_quotes
 
 
-def _refuse_bytes(path: Path) -> None:
+def _refuse_bytes(path: Path) -> int:
+    """Refuse what no text has, or no CSV; returns how many quotes there are."""
+    quotes = 0
     for block in _blocks(path):
+        quotes += block.count(b'"')
         if b"\0" in block:
             raise refuse(path, f"it holds NUL bytes, so it is no text; {SAVE_AS}")
         if _ESCAPED_QUOTE.search(block):
@@ -111,6 +118,26 @@ def _refuse_bytes(path: Path) -> None:
                 path, r'it writes quotes within quotes as \"; CSV doubles them instead (""), '
                 f"so {SAVE_AS}"
             )  # fmt: skip
+    return quotes
+
+
+def _require_closed(path: Path, encoding: str, delimiter: str) -> None:
+    """Refuse a quote that is not closed where its cell ends: the rows after it would be lost.
+
+    They would be part of its cell. A file that was cut off within quotes has such a cell, too.
+    """
+    begin = 1
+    with open_bytes(path) as file:
+        lines = io.TextIOWrapper(file, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            for _ in rows:
+                begin = rows.line_num + 1
+        except csv.Error:
+            raise refuse(
+                path, f"a quote in line {begin} is not closed where its cell ends: the file was "
+                "cut off there, or the cell has a quote too many; bring it whole or correct it"
+            ) from None  # fmt: skip
 
 
 def _is_utf8(path: Path) -> bool:

@@ -41,7 +41,7 @@ def read_table(path: Path, shown: str) -> pd.DataFrame:
         table = pd.read_parquet(path) if is_parquet else pd.read_csv(path, **CSV)
     if table.empty:
         raise bad_table(shown, "it has no rows")
-    return table
+    return _by_place(table) if is_parquet else _as_wide_as_its_header(table, shown)
 
 
 def read_blocks(path: Path, shown: str, rows: int) -> Iterator[pd.DataFrame]:
@@ -57,9 +57,30 @@ def read_blocks(path: Path, shown: str, rows: int) -> Iterator[pd.DataFrame]:
             import pyarrow.parquet
 
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(rows):
-                yield batch.to_pandas()
+                yield _by_place(batch.to_pandas())
         else:
-            yield from pd.read_csv(path, chunksize=rows, **CSV)
+            for block in pd.read_csv(path, chunksize=rows, **CSV):
+                yield _as_wide_as_its_header(block, shown)
+
+
+def _by_place(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows known by their place; the index of a frame that was written has no say in it.
+
+    A filtered or shuffled frame keeps its old numbers in Parquet, and answers would go to others.
+    """
+    return table.reset_index(drop=table.index.names == [None])
+
+
+def _as_wide_as_its_header(table: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """``table`` as it is, unless pandas took a column without a name for the rows' names.
+
+    Then each value would stand under the name of the column before it.
+    """
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex):
+        raise bad_table(shown, "its rows have more cells than its header has names")
+    return table
 
 
 @contextmanager

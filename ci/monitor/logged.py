@@ -180,8 +180,9 @@ def _said(
     servable: Servable, rules: Monitoring, kept: pd.DataFrame, rows: int, least: int, found: _Rows
 ) -> str:
     begin, end = (str(kept[TIME].iloc[at].date()) for at in (0, -1))
+    calls = kept[REQUEST].nunique()
     parts = [
-        f"{len(kept):,} logged rows of {kept[REQUEST].nunique():,} calls that version "
+        f"{len(kept):,} logged rows of {calls:,} call{'' if calls == 1 else 's'} that version "
         f"{servable.version} answered, from {begin} to {end}"
     ]
     if rows > len(kept):

@@ -49,7 +49,7 @@ def join(
     if changed:
         parts.append(f"{changed:,} came again with another value, of which the last counts")
     if unknown:
-        parts.append(f"{unknown:,} belong to no row here")
+        parts.append(f"{unknown:,} {'belongs' if unknown == 1 else 'belong'} to no row here")
     return Joined(values.set_axis(rows.index), "; ".join(parts))
 
 

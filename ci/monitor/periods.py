@@ -98,8 +98,9 @@ def read_analysis(
     begin, end = (str(frame[TIME].iloc[at].date()) for at in (0, -1))
     rows = drawn.said or f"{len(frame):,} rows"
     unanswered = int(frame[list(contract.output)].isna().all(axis=1).sum())
-    without = f"; {unanswered:,} break the contract and have no prediction" if unanswered else ""
-    said = f"{rows} of {shown}, from {begin} to {end}{without}{outcomes}."
+    breaks, has = ("breaks", "has") if unanswered == 1 else ("break", "have")
+    without = f"; {unanswered:,} {breaks} the contract and {has} no prediction"
+    said = f"{rows} of {shown}, from {begin} to {end}{without if unanswered else ''}{outcomes}."
     return Analysis(frame, marks, said)
 
 

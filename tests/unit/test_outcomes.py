@@ -53,6 +53,7 @@ def test_of_outcomes_that_came_twice_the_last_counts_and_those_of_nobody_are_sai
     assert values == ["1", "3", None, "1"]
     assert "1 came again with another value" in said
     assert "2 belong to no row here" in said
+    assert "1 belongs to no row here" in joined(tmp_path, "order,actual\na,1\nx,9\n", ROWS)[1]
     dated = "order,actual,seen\nb,3,2026-02-03\nb,2,2026-02-01\n"
     assert joined(tmp_path, dated, ROWS, arrived="seen")[0] == [None, "3", None, None]
     assert joined(tmp_path, dated, ROWS)[0] == [None, "2", None, None]

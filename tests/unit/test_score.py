@@ -120,6 +120,11 @@ BAD = {
     "unknown category": (b"x,shelf,count\n1,floor,1\n", "must be one of top"),
     "missing value": (b"x,shelf,count\n,top,1\n", "must not be missing"),
     "half a unit": (b"x,shelf,count\n1,top,1.5\n", "must be an integer"),
+    "cut off within quotes": (b'x,shelf,count\n1,top,1\n2,"to', "a quote in line 3 is not closed"),
+    "a quote too many, and one cell of all rows behind it": (
+        b'x,shelf,count,note\n1,top,1,"12 inch\n2,top,1,a\n3,top,1,"a, b"\n',
+        "a quote in line 2 is not closed where its cell ends",
+    ),
     "a column that is predicted": (b"x,shelf,count,y\n1,top,1,1\n", "has a column y already"),
 }
 
