@@ -100,7 +100,7 @@ def _model(state: Path, model: str, standing: Standing, events: Sequence[Event])
             yield f"{where} has another {differing} than the event of its release: it was edited"
     for gone in {each.version for each in own if each.kind == "promoted"} - set(found):
         yield f"versions/{model}/{gone}.json on mlops-state is gone; that version was released"
-    yield from _live(state, model, standing)
+    yield from _live(state, model, standing, own)
     there = pin(state, model)
     held = there.version if there else None
     if held != standing.pinned:
@@ -110,17 +110,18 @@ def _model(state: Path, model: str, standing: Standing, events: Sequence[Event])
         )
 
 
-def _live(state: Path, model: str, standing: Standing) -> Iterator[str]:
+def _live(state: Path, model: str, standing: Standing, own: Sequence[Event]) -> Iterator[str]:
     live, told = released(state, model), standing.aliases.get(PRODUCTION)
     where = f"released/{model}.json on mlops-state"
     if (live.version if live else None) != told:
         there = f"has version {live.version}" if live else "is gone"
         yield f"{where} {there}, and by the events version {told or 'none'} is in production"
-    elif live and (lineage := standing.versions.get(live.version)):
-        differing = [name for name in SAME if getattr(lineage, name) != getattr(live, name)]
-        if differing:
-            names = ", ".join(differing)
-            yield f"{where} has another {names} than the event of its release: it was edited"
+        return
+    lineage = standing.versions.get(live.version) if live else None
+    if not (live and lineage):
+        return
+    if differing := _differing(lineage, live, registered=_has_event(own, live.version)):
+        yield f"{where} has another {differing} than the event of its release: it was edited"
 
 
 def _has_event(events: Sequence[Event], number: int) -> bool:

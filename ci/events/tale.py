@@ -183,7 +183,8 @@ def in_words(found: History, span: Span | None) -> str:
 
 def _when(span: Span) -> str:
     first = _shown(span.first.isoformat())
-    return f"at {first}" if span.first == span.last else f"on {first[:10]} (UTC)"
+    is_day = span.last - span.first > timedelta(seconds=1)
+    return f"on {first[:10]} (UTC)" if is_day else f"at {first}"
 
 
 def _lines(told: Told, *, told_of: bool) -> list[str]:

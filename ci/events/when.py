@@ -1,7 +1,8 @@
-"""A TIME as people type it: a day, or a moment; without a zone it is UTC."""
+"""A TIME as people type it: a day, a second or a moment; without a zone it is UTC."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -9,18 +10,19 @@ from ci.errors import MlopsError
 from ci.events.log import clock
 
 INSTANT = timedelta(microseconds=1)
+FRACTION = re.compile(r"\d[.,]\d")
 
 
 @dataclass(frozen=True)
 class Span:
-    """From ``first`` to ``last``, both included and in UTC: a whole day, or one moment."""
+    """From ``first`` to ``last``, both included and in UTC: a whole day or second, or a moment."""
 
     first: datetime
     last: datetime
 
 
 def read_time(text: str) -> Span:
-    """The day or the moment that ``text`` names.
+    """The day, the second or the moment that ``text`` names.
 
     Raises:
         MlopsError: ``bad_time`` for what is no time, or has not come yet.
@@ -55,4 +57,6 @@ def _day(text: str) -> Span | None:
 def _moment(text: str) -> Span:
     moment = datetime.fromisoformat(text)
     zoned = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return Span(zoned, zoned)
+    # Answers name whole seconds: what began within one was live at that second, too.
+    length = timedelta() if FRACTION.search(text) else timedelta(seconds=1) - INSTANT
+    return Span(zoned, zoned + length)

@@ -14,7 +14,6 @@ from ci.busy import holder, only_one
 from ci.console import say
 from ci.errors import MlopsError
 from ci.events.log import released_log
-from ci.events.standing import PREVIOUS, standings
 from ci.host.converge import bring, converge
 from ci.host.loop import pin_of
 from ci.host.pins import pending, set_pin, take_back
@@ -110,20 +109,29 @@ def _serve(repository: Repository, now: Release) -> None:
 
 
 def _before(repository: Repository, name: str, live: int, known: list[Release]) -> Release:
-    """The version that was in production before ``live``: not one that came later."""
-    try:
-        told = standings(released_log(state_folder(repository)).events()).get(name)
-    except MlopsError:
-        told = None
-    lower = [each for each in known if each.version < live]
+    """The version that ``live`` took the place of when it was released, as far as that is told.
+
+    Not one that came later, as after the rollback of a version above it; nor one in between that
+    was rolled back before ``live`` came.
+    """
+    lower = {each.version: each for each in known if each.version < live}
     if not lower:
         raise MlopsError(
             "no_previous",
             f"{name} has no version before {live} to go back to; `mlops stop {name}` takes it out "
             "of service.",
         )
-    previous = told.aliases.get(PREVIOUS) if told else None
-    return next((each for each in lower if each.version == previous), lower[-1])
+    try:
+        events = released_log(state_folder(repository)).events()
+    except MlopsError:
+        events = []
+    told = [
+        each.before
+        for each in events
+        if (each.kind, each.model, each.version) == ("promoted", name, live)
+        and each.before in lower
+    ]
+    return lower[told[-1] if told else max(lower)]
 
 
 @contextlib.contextmanager

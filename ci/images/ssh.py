@@ -36,7 +36,17 @@ OPTIONS = {
     "ServerAliveCountMax": "3",
     "ServerAliveInterval": "5",
 }
-AGAIN = 'while :; do "$@"; sleep 1; done'
+# The same words are said once, unless a connection lasted in between.
+AGAIN = """\
+said=
+while :; do
+  begun=$(date +%s)
+  words=$("$@" 2>&1)
+  [ "$words" = "$said" ] && [ $(($(date +%s) - begun)) -lt 60 ] || echo "$words" >&2
+  said=$words
+  sleep 1
+done
+"""
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,14 @@ def test_a_rollback_without_the_remote_is_declared_when_it_is_back(
         assert [each["version"] for each in told if each["place"] == "released"] == [1, 2, 3, 1]
     assert mlops(north.root, "rollback", NAME, "--json").error == "no_previous"
 
+    fleet.release(4)
+    north.well()
+    fleet.release(5, BROKEN)
+    assert "version 5" in north.once().message.lower()
+    north.well()
+    back = result(north.root, "rollback", NAME)
+    assert (back["from"], back["to"]) == (4, 1), "2 and 3 are what it was rolled back from"
+
 
 def test_a_version_that_can_not_serve_is_pinned_out_everywhere(fleet: Fleet, host: Make) -> None:
     north, south = host("north"), host("south")

@@ -245,14 +245,19 @@ def test_before_the_first_release_nothing_was_live(repository: Repository, clock
         ("2026-01-06", [1, 2]),
         ("2026-01-07", [2]),
         ("2026-01-09", [2]),
+        ("2026-01-06T22:59:59", [1]),
+        ("2026-01-06T23:00:00", [1, 2]),
+        ("2026-01-06T23:00:00.2", [1]),
+        ("2026-01-06T23:00:00,4", [2]),
+        ("2026-01-06T23:00:01", [2]),
     ],
 )
 def test_a_time_without_a_zone_is_utc_and_a_day_is_the_whole_of_it(
     repository: Repository, clock: Clock, text: str, live: list[int]
 ) -> None:
     office = own(repository)
-    for day, hour in ((3, 12), (5, 23)):
-        clock.now = BEGIN + timedelta(days=day, hours=hour)
+    for day, hour, part in ((3, 12, 0), (5, 23, 0.3)):
+        clock.now = BEGIN + timedelta(days=day, hours=hour, seconds=part)
         office.act(clock.now, "sales", "release", 0)
     clock.now = BEGIN + timedelta(days=8, hours=1)
     told = history(repository, "sales", read_time(text))

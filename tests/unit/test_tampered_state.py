@@ -177,6 +177,8 @@ def test_an_honest_branch_has_nothing_to_find(history: Repository) -> None:
         (lambda state: write(state, anew(lines_of(state), actor="x")), "is another one than was"),
         (lambda state: released_log(state).path.unlink(), "all events are gone"),
         (change(LIVE, digest="0" * 64), f"{LIVE} on mlops-state has another digest than"),
+        (change(LIVE, commit="0" * 40), f"{LIVE} on mlops-state has another commit than"),
+        (change(LIVE, approvers=["mallory"]), f"{LIVE} on mlops-state has another approvers than"),
         (change(LIVE, version=2), "has version 2, and by the events version 1 is in production"),
         (remove(LIVE), "is gone, and by the events version 1 is in production"),
         (change(FIRST, digest="0" * 64), f"{FIRST} on mlops-state has another digest than"),

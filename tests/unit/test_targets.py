@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from bentos.serve import serve_environment
 from ci.contract.deployment import DockerTarget
 from ci.errors import MlopsError
+from ci.images.ssh import keep_port
 from ci.repository import Repository
 from ci.targets import launch, local, processes
 from ci.targets.engine import engine_of
@@ -104,6 +106,25 @@ def test_an_engine_whose_containers_nobody_here_could_reach_is_refused(
     for bad in ("tcp://10.0.0.7:2375", "ssh://", "ssh://u@-oProxyCommand=x y", "ssh://u:secret@m"):
         with pytest.raises(ValidationError, match="write it as unix:///PATH, or as ssh://USER"):
             DockerTarget(engine=bad)
+
+
+def test_a_far_engine_that_lets_nobody_in_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh, tries, log = tmp_path / "ssh", tmp_path / "tries", tmp_path / "log"
+    ssh.write_text(f"#!/bin/sh\necho . >> {tries}\necho Permission denied. >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with log.open("wb") as said:
+        keeper = subprocess.Popen(keep_port("ssh://m", 7101), stdout=said, stderr=said)
+    try:
+        while not (tries.exists() and len(tries.read_text()) >= 6):
+            assert keeper.poll() is None
+            time.sleep(0.05)
+    finally:
+        keeper.kill()
+        keeper.wait()
+    assert log.read_text() == "Permission denied.\n"
 
 
 def test_a_rollback_loads_nothing_that_it_does_not_need() -> None:
