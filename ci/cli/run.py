@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 
@@ -37,6 +38,8 @@ def run(arguments: list[str]) -> int:
             return _usage(error, as_json)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             code, message = "disk_full", DISK_FULL
+        elif _is_of_the_registry(error):
+            code, message = "registry_unreachable", _unreachable(error)
         else:
             code, message = "internal_error", _internal(error)
         return _fail(code, message, as_json, 1)
@@ -64,6 +67,28 @@ def _annotate(message: str) -> None:
     from ci.github.workflow import annotate
 
     annotate("error", None, None, message)
+
+
+def _is_of_the_registry(error: Exception) -> bool:
+    """Whether MLflow's server or database failed, and not what was asked of it."""
+    kind = f"{type(error).__module__}.{type(error).__name__}"
+    if kind == "mlflow.exceptions.MlflowException":
+        return getattr(error, "error_code", "") in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+    return kind in ("sqlalchemy.exc.OperationalError", "sqlalchemy.exc.DatabaseError")
+
+
+def _unreachable(error: Exception) -> str:
+    where = os.environ.get("MLFLOW_TRACKING_URI") or ".mlops/mlflow.db"
+    said = (str(error).splitlines() or ["no message"])[0][:200].rstrip(" .")
+    advice = (
+        ""
+        if os.environ.get("MLFLOW_TRACKING_URI")
+        else ("; if it is damaged, `mlops registry rebuild` makes it anew from the events")
+    )
+    return (
+        f"The registry {where} could not be read or written ({said}){advice}. `mlops status` says "
+        "what callers reach now: look before you type the same again."
+    )
 
 
 def _internal(error: Exception) -> str:

@@ -25,24 +25,24 @@ class Changes:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Parameters and data digests (path → digest) of the champion's run."""
+    """Parameters and data digests (path → digest) that the champion was trained with."""
 
     params: dict[str, Any]
     data: dict[str, str]
 
 
 def recorded(repository: Repository, champion: Servable) -> Recorded:
-    """What the champion was trained with: its Bento carries params.yaml, its run the digests."""
-    from ci.registry.store import client
-    from ci.registry.versions import PRODUCTION, by_alias
+    """What the champion was trained with: its Bento carries params.yaml, its version the digests.
+
+    Its run has them too, but a registry that was rebuilt from its events has no runs.
+    """
+    from ci.registry.versions import PRODUCTION, registered
 
     params = read_yaml_quickly(champion.predict_file.parent / "params.yaml")
-    version = by_alias(repository, champion.contract.name, PRODUCTION)
-    if version is None:
-        return Recorded(params, {})
-    tags = client(repository).get_run(version.run_id).data.tags
-    found = {key.removeprefix("digest."): value for key, value in tags.items()}
-    return Recorded(params, {key: v for key, v in found.items() if key.startswith("data/")})
+    name = champion.contract.name
+    known = registered(repository, name).get(name)
+    lineage = known.versions.get(known.aliases.get(PRODUCTION, 0)) if known else None
+    return Recorded(params, dict(lineage.data) if lineage else {})
 
 
 def changes(before: Recorded, candidate: Candidate) -> Changes:

@@ -99,3 +99,10 @@ def test_what_a_cut_off_command_did_not_tell_mlflow_is_told_by_the_next(make: Ma
         for command in ("deploy", "rollback", "start", "stop"):
             assert mlops(root, command, name, "--json").error == "busy"
         assert post(url, {"price": 10})["version"] == 2
+
+    result(root, "registry", "rebuild")
+    set_shrinkage(folder, 0.05)
+    result(root, "train", name)
+    result(root, "evaluate", name)
+    judged = mlops(root, "gate", name, "--json")
+    assert "verdict" in judged.json, "a registry without runs is enough to judge by"
