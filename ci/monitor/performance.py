@@ -189,8 +189,11 @@ def _labelled(contract: ModelContract, rules: Monitoring, table: pd.DataFrame) -
     texts = known[TARGET].astype(str).str.lower()
     try:
         numbers = pd.to_numeric(texts.map(lambda text: TRUE_WORDS.get(text, text)))
+        finite = bool(numbers.map(math.isfinite).all())
     except ValueError:
-        raise _bad_target(contract, rules, "has a value that is no number") from None
+        finite = False
+    if not finite:
+        raise _bad_target(contract, rules, "has a value that is no number")
     if contract.task == "binary_classification" and not numbers.isin((0, 1)).all():
         raise _bad_target(contract, rules, "has a value that is not 0 or 1")
     return _with_class(contract, known.assign(**{TARGET: numbers}))

@@ -233,15 +233,19 @@ def _frame(
 def as_column(column: pd.Series[Any], contract: ModelContract, name: str) -> pd.Series[Any]:
     """Numbers as float64, the rest as plain objects: NannyML fails on pandas' string columns.
 
-    The same value is the same object, whether a file or the log wrote it.
+    The same value is the same object, whether a file or the log wrote it. What is not finite is
+    missing: no contract allows it, and one such value would leave nothing to compare.
     """
+    import math
+
     import pandas as pd
 
     from ci.evaluate.table import values
 
     kind = contract.input[name].type
     if kind in ("number", "integer"):
-        return pd.to_numeric(column, errors="coerce").astype("float64")
+        plain_numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+        return plain_numbers.replace([math.inf, -math.inf], math.nan)
     plain = values(column, kind)
     if kind == "boolean":
         plain = [value if isinstance(value, bool) else None for value in plain]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ci.cli.run import run
-from tests.unit.test_drift_edges import Checks, analysis, checks, reference
+from tests.unit.test_drift_edges import Checks, analysis, checks, of, reference
 
 __all__ = ["checks"]
 PARQUET = "evaluation/analysis.parquet"
@@ -32,6 +32,21 @@ def test_the_index_of_a_parquet_file_gives_no_row_anothers_prediction(checks: Ch
         found = parquet(checks, written)
         assert found["period"] == wanted["period"]
         assert found["performance"] == wanted["performance"]
+
+
+def test_infinite_numbers_are_counted_as_what_the_contract_forbids(checks: Checks) -> None:
+    table = analysis()
+    table.loc[::20, "price"] = float("inf")
+    found = checks.drift(reference(), table)
+    assert of(found, "price", "forbidden_values")["alert"]
+    assert "; 21 break the contract and have no prediction" in found["period"]
+
+
+def test_an_infinite_outcome_is_refused(checks: Checks) -> None:
+    table = analysis()
+    table.loc[7, "actual"] = float("inf")
+    error = checks.drift(reference(), table)["error"]
+    assert "target actual has a value that is no number" in error["message"]
 
 
 @pytest.mark.parametrize("most", [400, 1_000_000])
