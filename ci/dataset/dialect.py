@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -52,12 +54,12 @@ def find_dialect(path: Path) -> Dialect:
     Raises:
         MlopsError: ``bad_table`` where that can't be told for certain, or it is no CSV.
     """
-    encoding, notes, odd_quotes = _find_encoding(path)
+    encoding, notes, quotes_across = _find_encoding(path)
     sample, whole = _sample(path, encoding)
     if not sample.strip():
         raise refuse(path, "it is empty; it needs a header and at least one row")
     delimiter = _find_delimiter(path, sample, whole)
-    if odd_quotes:
+    if quotes_across:
         _require_closed(path, encoding, delimiter)
     if delimiter != ",":
         notes = [*notes, f"Columns are separated by {DELIMITERS[delimiter]}s."]
@@ -98,19 +100,23 @@ def _find_encoding(path: Path) -> tuple[str, list[str], bool]:
         return "utf-16", ["The file is UTF-16."], True
     if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith(_PAGE):
         raise refuse(path, "it is a web page, such as one to log in on, and no table")
-    odd_quotes = _refuse_bytes(path) % 2 == 1
+    quotes_across = _refuse_bytes(path)
     if _is_utf8(path):
-        return "utf-8", [], odd_quotes
+        return "utf-8", [], quotes_across
     _decode(path, "cp1252", f"it is neither UTF-8 nor Windows-1252; {SAVE_AS}")
     notes = ["The file is not UTF-8; it was read as Windows-1252 (Latin-1)."]
-    return "cp1252", notes, odd_quotes
+    return "cp1252", notes, quotes_across
 
 
-def _refuse_bytes(path: Path) -> int:
-    """Refuse what no text has, or no CSV; returns how many quotes there are."""
-    quotes = 0
+def _refuse_bytes(path: Path) -> bool:
+    """Refuse what no text has, or no CSV; returns whether a line, or the file, ends in a quote.
+
+    A cell with a line break does that, too: whoever knows the delimiter can tell them apart.
+    """
+    inside = across = False
     for block in _blocks(path):
-        quotes += block.count(b'"')
+        across = across or _breaks_inside(block, inside)
+        inside ^= block.count(b'"') % 2 == 1
         if b"\0" in block:
             raise refuse(path, f"it holds NUL bytes, so it is no text; {SAVE_AS}")
         if _ESCAPED_QUOTE.search(block):
@@ -118,7 +124,15 @@ def _refuse_bytes(path: Path) -> int:
                 path, r'it writes quotes within quotes as \"; CSV doubles them instead (""), '
                 f"so {SAVE_AS}"
             )  # fmt: skip
-    return quotes
+    return inside or across
+
+
+def _breaks_inside(block: bytes, inside: bool) -> bool:
+    """Whether a line ends after an odd number of quotes; ``inside`` says that one was open."""
+    codes = np.frombuffer(block, np.uint8)
+    before = np.cumsum(codes == ord('"')) + inside
+    ends = (codes == ord("\n")) | (codes == ord("\r"))
+    return bool((before[ends] % 2).any())
 
 
 def _require_closed(path: Path, encoding: str, delimiter: str) -> None:

@@ -93,6 +93,8 @@ def test_read_rightly(
         ("price\n1,5\n", "has 2 cells where the header has 1"),
         ('a,b\n1, "x,y"\n', "has 3 cells where the header has 2"),
         ('a,b\n"x,1\n2,3\n', "a quote in line 2 is not closed"),
+        ('a,b\n1,2\n"x,1\n6" pipe,3\n', "a quote in line 3 is not closed"),
+        ('a,b\r1,2\r"x,1\r6" pipe,3\r', "a quote in line 3 is not closed"),
         ("a;b,c\n1;2,3\n", "separated by comma and semicolon"),
         ("a,b\n1,\0\n", "NUL bytes"),
         ('a,b\n"x \\"q\\" y",1\n', r"quotes within quotes as \""),

@@ -125,6 +125,10 @@ BAD = {
         b'x,shelf,count,note\n1,top,1,"12 inch\n2,top,1,a\n3,top,1,"a, b"\n',
         "a quote in line 2 is not closed where its cell ends",
     ),
+    "two quotes too many, and one cell of the rows between them": (
+        b'x,shelf,count,note\n1,top,1,"12 inch\n2,top,1,a\n3,top,1,12" wide\n',
+        "a quote in line 2 is not closed where its cell ends",
+    ),
     "a column that is predicted": (b"x,shelf,count,y\n1,top,1,1\n", "has a column y already"),
 }
 
