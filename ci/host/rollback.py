@@ -13,7 +13,6 @@ from ci.actor import whoever
 from ci.busy import holder, only_one
 from ci.console import say
 from ci.errors import MlopsError
-from ci.events.log import released_log
 from ci.host.converge import bring, converge
 from ci.host.loop import pin_of
 from ci.host.pins import pending, set_pin, take_back
@@ -21,6 +20,7 @@ from ci.host.place import policy_of
 from ci.host.tell import tell_failed, tell_served
 from ci.host.wanted import Wanted, wanted
 from ci.registry.champion import servable
+from ci.release.before import version_before
 from ci.state.local import state_folder
 from ci.state.records import versions
 from ci.targets import local
@@ -53,7 +53,7 @@ def rollback(repository: Repository, name: str, reason: str) -> tuple[int, int]:
             raise MlopsError("not_deployed", f"{name} was never served on this host.")
         known = versions(state_folder(repository), name)
         left = next((each for each in known if each.bento == live.bento), None)
-        now = _before(repository, name, live.version, known)
+        now = version_before(state_folder(repository), name, live.version)
         pinned = pending(repository).get(name)
         set_pin(repository, pin_of(now, left, reason, whoever()))
         begin = time.monotonic()
@@ -106,32 +106,6 @@ def _serve(repository: Repository, now: Release) -> None:
     bring(repository, now)
     example = servable(repository, now.as_version()).contract.example_row()
     local.resume(repository, now.as_version(), example, policy)
-
-
-def _before(repository: Repository, name: str, live: int, known: list[Release]) -> Release:
-    """The version that ``live`` took the place of when it was released, as far as that is told.
-
-    Not one that came later, as after the rollback of a version above it; nor one in between that
-    was rolled back before ``live`` came.
-    """
-    lower = {each.version: each for each in known if each.version < live}
-    if not lower:
-        raise MlopsError(
-            "no_previous",
-            f"{name} has no version before {live} to go back to; `mlops stop {name}` takes it out "
-            "of service.",
-        )
-    try:
-        events = released_log(state_folder(repository)).events()
-    except MlopsError:
-        events = []
-    told = [
-        each.before
-        for each in events
-        if (each.kind, each.model, each.version) == ("promoted", name, live)
-        and each.before in lower
-    ]
-    return lower[told[-1] if told else max(lower)]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from ci.assets.bentos import has_asset
 from ci.errors import MlopsError
 from ci.registry.change import Pointed, Why, declare, follow, moved, pointed, tell
 from ci.registry.store import has_server
+from ci.release.before import version_before
 from ci.release.due import own_digest
 from ci.release.revert import WentBack
 from ci.report.markdown import plain
@@ -59,7 +60,7 @@ def number_of(text: str) -> int | None:
 def go_back(
     repository: Repository, github: GitHub, model: str, version: int | None, reason: str, by: str
 ) -> WentBack:
-    """Put ``version`` of ``model``, or the one below the current one, in production and pin it.
+    """Put ``version`` of ``model``, or what the current one replaced, in production and pin it.
 
     Raises:
         MlopsError: ``not_released``, ``no_previous``, ``unknown_version``, ``already_live``,
@@ -73,7 +74,7 @@ def go_back(
             raise MlopsError(
                 "not_released", f"{model} was never released; there is nothing to undo."
             )
-        now = _target(versions(state, model), left, version)
+        now = _target(state, left, version)
         if not has_asset(github, now):
             raise MlopsError(
                 "lost_bento",
@@ -121,20 +122,15 @@ def put_back(
     return to
 
 
-def _target(known: list[Release], left: Release, version: int | None) -> Release:
+def _target(state: Path, left: Release, version: int | None) -> Release:
     """The version to go back to."""
     if version is None:
-        before = [each for each in known if each.version < left.version]
-        if not before:
-            raise MlopsError(
-                "no_previous",
-                f"{left.model} has no version before {left.version}; stop it where it is served.",
-            )
-        return before[-1]
+        return version_before(state, left.model, left.version)
     if version == left.version:
         raise MlopsError(
             "already_live", f"Version {version} of {left.model} is in production already."
         )
+    known = versions(state, left.model)
     for each in known:
         if each.version == version:
             return each

@@ -508,6 +508,15 @@ class TestGoBack:
         assert caught.value.code == "no_previous"
         assert self.back(office, 2) == 2
 
+    def test_one_that_was_rolled_back_from_is_not_gone_back_to(self, office: Office) -> None:
+        office.publish()
+        office.publish("two", champion=1)
+        assert self.back(office) == 1
+        staged, folder = office.stage("three", champion=1)
+        asked = Request(asked=MODEL, by="alice", unpin=True)
+        publish(office.repository, office.github, staged, folder, Approval(["bob"]), asked)
+        assert (office.live(), self.back(office)) == (3, 1)
+
     @pytest.mark.parametrize(("version", "code"), [(7, "unknown_version"), (2, "already_live")])
     def test_a_version_that_can_not_be_gone_back_to(
         self, office: Office, version: int, code: str
