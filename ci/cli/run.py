@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import re
 import sys
 import traceback
 
@@ -78,12 +78,16 @@ def _is_of_the_registry(error: Exception) -> bool:
 
 
 def _unreachable(error: Exception) -> str:
-    where = os.environ.get("MLFLOW_TRACKING_URI") or ".mlops/mlflow.db"
-    said = (str(error).splitlines() or ["no message"])[0][:200].rstrip(" .")
+    """What to do. An address may hold a password: the variable is named, and that left out."""
+    from ci.registry.store import has_server
+
+    first = (str(error).splitlines() or ["no message"])[0]
+    said = re.sub(r"//[^/\s]*@", "//", first)[:200].rstrip(" .")
+    where = "of MLFLOW_TRACKING_URI" if has_server() else ".mlops/mlflow.db"
     advice = (
         ""
-        if os.environ.get("MLFLOW_TRACKING_URI")
-        else ("; if it is damaged, `mlops registry rebuild` makes it anew from the events")
+        if has_server()
+        else "; if it is damaged, `mlops registry rebuild` makes it anew from the events"
     )
     return (
         f"The registry {where} could not be read or written ({said}){advice}. `mlops status` says "

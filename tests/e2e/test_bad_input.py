@@ -207,16 +207,17 @@ def test_data_that_breaks_its_contract_stops_the_training(make: Make) -> None:
     assert not (repository.model_dir("sales-python") / "artifact").exists()
 
 
-@pytest.mark.parametrize("where", ["http://127.0.0.1:9", ".mlops/mlflow.db"])
+@pytest.mark.parametrize("server", ["http://somebody:secret@127.0.0.1:9", ""])
 def test_a_registry_that_can_not_be_read_is_no_defect_of_the_platform(
-    make: Make, where: str
+    make: Make, server: str
 ) -> None:
     repository = make("python")
     repository.state_dir.mkdir(exist_ok=True)
     (repository.state_dir / "mlflow.db").write_bytes(b"no database" * 99)
-    server = {"MLFLOW_TRACKING_URI": where, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    env = server if where.startswith("http") else {}
+    env = {"MLFLOW_TRACKING_URI": server, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = mlops(repository.root, "start", "sales-python", "--json", env=env)
     assert done.error == "registry_unreachable"
+    where = "of MLFLOW_TRACKING_URI" if server else ".mlops/mlflow.db"
     assert f"The registry {where} could not be read" in done.message
-    assert ("`mlops registry rebuild`" in done.message) != bool(env)
+    assert ("`mlops registry rebuild`" in done.message) != bool(server)
+    assert "secret" not in done.message
