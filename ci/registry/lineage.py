@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ci.events.event import Lineage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow.entities.model_registry import ModelVersion
 
 DATA = "data."
@@ -55,6 +57,11 @@ def lineage_of(found: ModelVersion) -> Lineage:
         **{"fingerprint": "", "bento": "", "digest": "", **texts},
         approvers=[] if approvers == NOBODY else approvers.split(", "),
         pull=int(tags["pull"]) if tags.get("pull", NONE) != NONE else None,
-        data={key.removeprefix(DATA): text for key, text in tags.items() if key.startswith(DATA)},
+        data=data_of(tags),
         evaluation=json.loads(tags.get(EVALUATION, "null")),
     )
+
+
+def data_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Path → digest of the data that a version was trained with, by its tags."""
+    return {key.removeprefix(DATA): text for key, text in tags.items() if key.startswith(DATA)}

@@ -6,11 +6,11 @@ What changes the registry is in `ci.registry.change`, which also writes the even
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ci.events.standing import PREVIOUS, PRODUCTION, STAGING
-from ci.registry.lineage import lineage_of, tags_of
+from ci.registry.lineage import data_of, lineage_of, tags_of
 from ci.registry.store import client, has_server
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ HEAD_TAG = "events_head"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version, its lineage, and how it was judged (see ``Evaluated``)."""
+    """A registered model version: how it was judged (see ``Evaluated``), and data by path.
+
+    ``data`` has the digest of each dataset that it was trained with.
+    """
 
     model: str
     version: int
@@ -40,6 +43,7 @@ class Version:
     digest: str
     git_commit: str | None
     evaluation: dict[str, Any] | None = None
+    data: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,4 +157,5 @@ def _version(found: ModelVersion) -> Version:
         digest=found.tags["digest"],
         git_commit=found.tags.get("git_commit"),
         evaluation=json.loads(found.tags.get("evaluation", "null")),
+        data=data_of(found.tags),
     )

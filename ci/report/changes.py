@@ -36,13 +36,11 @@ def recorded(repository: Repository, champion: Servable) -> Recorded:
 
     Its run has them too, but a registry that was rebuilt from its events has no runs.
     """
-    from ci.registry.versions import PRODUCTION, registered
+    from ci.registry.champion import in_production
 
     params = read_yaml_quickly(champion.predict_file.parent / "params.yaml")
-    name = champion.contract.name
-    known = registered(repository, name).get(name)
-    lineage = known.versions.get(known.aliases.get(PRODUCTION, 0)) if known else None
-    return Recorded(params, dict(lineage.data) if lineage else {})
+    version = in_production(repository, champion.contract.name)
+    return Recorded(params, version.data if version else {})
 
 
 def changes(before: Recorded, candidate: Candidate) -> Changes:

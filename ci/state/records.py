@@ -66,6 +66,7 @@ class Release(Contract):
             digest=self.digest,
             git_commit=self.commit,
             evaluation=self.evaluation.model_dump(mode="json") if self.evaluation else None,
+            data=self.data,
         )
 
 
