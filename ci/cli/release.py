@@ -91,7 +91,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show what is live here, what each host should run and runs, and what was released."""
-    from ci.release.operate import status as read
+    from ci.release.status import status as read
     from ci.repository import Repository
     from ci.state.local import fetch as ask
 

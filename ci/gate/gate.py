@@ -11,14 +11,8 @@ from ci.contract.policy import load_policy
 from ci.contract.promotion import PromotionPolicy
 from ci.contract.verdict import RuleResult, Verdict
 from ci.files import read_yaml_quickly, write_json
-from ci.gate.rules import (
-    CASE_RULES,
-    JUDGED_RULES,
-    Case,
-    Judged,
-    Result,
-    evaluation_present_and_current,
-)
+from ci.gate.case import Case, Judged, Result
+from ci.gate.rules import CASE_RULES, JUDGED_RULES, evaluation_present_and_current
 from ci.pipeline.candidate import candidate_dir, current_candidate
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pytest
 
 from ci.cli import run
 from ci.errors import MlopsError
-from ci.release import operate
+from ci.release import status
 from ci.repository import Repository
 from ci.targets import front, launch, services, trial
 from ci.targets.services import LIVE, WARM, read_record
@@ -95,7 +95,7 @@ def test_a_full_disk_is_one_sentence(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(operate, "status", full)
+    monkeypatch.setattr(status, "status", full)
     assert run.run(["status", "--json"]) == 1
     assert '"disk_full"' in capsys.readouterr().out
 
