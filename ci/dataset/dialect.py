@@ -34,6 +34,8 @@ _PAGE = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 # Letters that Windows-1252 has, but that are far more often another encoding's accents, and
 # three accented letters in a row, which no Western word has but every Cyrillic or Greek one.
 _NOT_WESTERN = re.compile("[ŠšŽžŸƒ\u02c6\u02dc†‡]|[\u00c0-\u00ff]{3}")
+# Letters of UTF-8 (À to ÿ) read as Windows-1252: text has no Ã before such a sign.
+_HALF_UTF8 = re.compile(rb"\xc3[\x80-\xbf]")
 _ESCAPED_QUOTE = re.compile(rb'\\"[^,;\t|\r\n"]')
 
 
@@ -103,6 +105,8 @@ def _find_encoding(path: Path) -> tuple[str, list[str], bool]:
     quotes_across = _refuse_bytes(path)
     if _is_utf8(path):
         return "utf-8", [], quotes_across
+    if any(_HALF_UTF8.search(block) for block in _blocks(path)):
+        raise refuse(path, f"parts of it are UTF-8 and parts are Windows-1252; {SAVE_AS}")
     _decode(path, "cp1252", f"it is neither UTF-8 nor Windows-1252; {SAVE_AS}")
     notes = ["The file is not UTF-8; it was read as Windows-1252 (Latin-1)."]
     return "cp1252", notes, quotes_across

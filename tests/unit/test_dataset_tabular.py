@@ -48,6 +48,8 @@ def read(folder: Path, content: str | bytes, name: str = "in.csv") -> dict[str, 
         (EXCEL.encode("utf-8-sig"), {"Name": ["Müller", "Groß"], "Umsatz": ["1234.50", "7"]}),
         (EXCEL.encode("utf-16"), {"Name": ["Müller", "Groß"], "Umsatz": ["1234.50", "7"]}),
         ("€,a\n1,x\n".encode("cp1252"), {"€": ["1"], "a": ["x"]}),
+        # Two letters and signs that would be one of UTF-8.
+        ("a\nNESTLÉ®\n«CAFÉ»\nSÃO\n".encode("cp1252"), {"a": ["NESTLÉ®", "«CAFÉ»", "SÃO"]}),
         # What a lone 1.234 means is told by the other columns, or by commas between columns.
         ("a;b\n1.234;1,5\n2;2,25\n", {"a": ["1234", "2"], "b": ["1.5", "2.25"]}),
         ("a;b\n1.234;1.5\n", {"a": ["1.234"], "b": ["1.5"]}),
@@ -100,6 +102,7 @@ def test_read_rightly(
         ('a,b\n"x \\"q\\" y",1\n', r"quotes within quotes as \""),
         ("a,b\n1,Привет\n".encode("cp1251"), "neither UTF-8 nor Windows-1252"),
         ("a,b\n1,Müller\n".encode("mac_roman"), "neither UTF-8 nor Windows-1252"),
+        ("a,b\n1,Åre\n".encode() + "2,Malmö\n".encode("cp1252"), "parts of it are UTF-8 and parts"),
         ("a;b\n1.234;x\n2;y\n", "column a: 1.234 in row 1 may have"),
         ("a\tb\n1,234\tx\n", "column a: 1,234 in row 1 may have"),
         ("a;b;c\n1.234;1,5;2.5\n", "column a: 1.234 in row 1 may have"),
