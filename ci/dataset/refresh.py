@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ci.contract.dataset import Dataset, Table
     from ci.contract.refresh import Refresh
+    from ci.dataset.table_file import TableFile
     from ci.repository import Repository
 
 PIECE_ROWS = 100_000
@@ -35,7 +36,10 @@ PIECE_ROWS = 100_000
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What became of a dataset; with ``new`` false the source holds what is here already."""
+    """What became of a dataset; with ``new`` false the source holds what is here already.
+
+    ``notes`` say how the source was read, where that is not as it is written here.
+    """
 
     name: str
     table: str
@@ -43,6 +47,7 @@ class Refreshed:
     new: bool
     rows_before: int
     rows: int
+    notes: list[str]
     cleaned: dict[str, int]
     changes: list[Change]
 
@@ -58,6 +63,7 @@ class Refreshed:
             f"`{self.table}` of `data/{self.name}`, read from `{self.source}`: "
             f"{self.rows:,} rows, {self._since()}.",
             "",
+            *(f"- {plain(note)}" for note in self.notes),
             *(f"- {plain(what)}: {number:,}" for what, number in self.cleaned.items()),
         ]
         if self.rows_before:
@@ -88,13 +94,14 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
     current = ensure_dataset(repository, name, called) if there else None
     source = shown(rules.source)
     with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
-        fetched = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
+        fetched, notes = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
         made = folder / table.file
         made.parent.mkdir(parents=True, exist_ok=True)
         cleaner = Cleaner(table, rules.clean)
         old = (waiting or current) if rules.mode == "append" else None
         with as_said_of(rules.source):
-            for _ in write_csv(_pieces(table, cleaner, old, fetched), made):
+            new_rows = open_table(fetched, _texts(table))
+            for _ in write_csv(_pieces(table, cleaner, old, new_rows), made):
                 pass
         _require_valid(dataset, called, table, folder)
         found = compare(table, current, made)
@@ -110,6 +117,7 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
         new,
         found.rows_before,
         found.rows,
+        [*notes, *new_rows.notes],
         cleaner.counts,
         found.changes,
     )
@@ -138,12 +146,12 @@ def _texts(table: Table) -> list[str]:
     return [name for name, rules in table.columns.items() if rules.type == "string"]
 
 
-def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: Path) -> Iterator[pa.Table]:
+def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: TableFile) -> Iterator[pa.Table]:
     """The rows of the next version, in the order of the contract's columns."""
     if old is not None:
         for piece in open_table(old, _texts(table)).tables(PIECE_ROWS):
             yield _in_order(cleaner.old_rows(piece), table)
-    for piece in open_table(new, _texts(table)).tables(PIECE_ROWS):
+    for piece in new.tables(PIECE_ROWS):
         yield _in_order(cleaner.clean(piece), table)
 
 

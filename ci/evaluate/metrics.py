@@ -243,7 +243,7 @@ METRICS: dict[str, Metric] = {
         Metric("brier", "squared error of the probability", "lower", "score", _brier),
         Metric("accuracy", "share of right answers", "higher", "share", _accuracy),
         Metric("f1", "balance of found and falsely found", "higher", "score", _f1),
-        Metric("roc_auc", "how well it ranks yes above no", "higher", "score", _roc_auc),
+        Metric("roc_auc", "ability to rank yes above no", "higher", "score", _roc_auc),
         Metric("precision", "share of suggestions taken up", "higher", "share", _precision),
         Metric("hit_rate", "customers with at least one hit", "higher", "share", _hit_rate),
         Metric("ndcg", "hits, higher places counting more", "higher", "score", _ndcg),

@@ -480,6 +480,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "new": "whether it is a new version; if not, nothing was changed",
         "rows_before": "rows of the version before",
         "rows": "rows of the version now",
+        "notes": "how the source's files were read, in sentences, where not as they stand",
         "cleaned.<what>": "how many rows or values were put right so",
         "changes[].column": "the column",
         **{

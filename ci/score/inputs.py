@@ -151,7 +151,7 @@ def _copy(repository: Repository, contract: ModelContract, source: Source, mark:
         say(f"{shown(source)}: going on with the copy that is here already")
         return there[0]
     verbatim = [each for each in id_columns(contract) if each not in contract.input]
-    return fetch(source, repository.root, place, verbatim)
+    return fetch(source, repository.root, place, verbatim).path
 
 
 def _forget_old(root: Path) -> None:

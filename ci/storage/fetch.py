@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ci.errors import MlopsError
 from ci.storage import http, postgres, s3
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from ci.contract.source import Source
 
 STEM = "input"
+
+
+class Fetched(NamedTuple):
+    """A copy as one file; ``notes`` say how each of the several tables in it was read."""
+
+    path: Path
+    notes: list[str]
 
 
 def shown(source: Source) -> str:
@@ -38,7 +45,7 @@ def as_said_of(source: Source) -> Iterator[None]:
         raise MlopsError(error.code, said) from None
 
 
-def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = ()) -> Path:
+def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = ()) -> Fetched:
     """Copy what ``source`` names into the folder ``target``; the file appears there once whole.
 
     Several tables become one Parquet file, in which the columns ``verbatim`` are as written.
@@ -49,8 +56,8 @@ def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = 
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as name:
-            made = _fetch(source, root, Path(name), verbatim)
-            return made.replace(target / made.name)
+            made, notes = _fetch(source, root, Path(name), verbatim)
+            return Fetched(made.replace(target / made.name), notes)
     except OSError as error:
         raise MlopsError(
             "bad_source",
@@ -59,23 +66,22 @@ def fetch(source: Source, root: Path, target: Path, verbatim: Collection[str] = 
         ) from None
 
 
-def _fetch(source: Source, root: Path, work: Path, verbatim: Collection[str]) -> Path:
+def _fetch(source: Source, root: Path, work: Path, verbatim: Collection[str]) -> Fetched:
     joined = work / f"{STEM}.parquet"
     if source.postgresql is not None:
         postgres.read_query(source.postgresql, str(source.query), joined)
-        return joined
+        return Fetched(joined, [])
     if source.http is not None:
-        return _named(http.download(source.http, work), work)
+        return Fetched(_named(http.download(source.http, work), work), [])
     if source.s3 is not None:
         paths = s3.download(source.s3, work)
     else:
         paths = tables_in(root / str(source.folder))
     marks = [_mark(path) for path in paths]
     if len(paths) > 1:
-        join_tables(paths, joined, verbatim)
-        made = joined
+        made = Fetched(joined, join_tables(paths, joined, verbatim))
     else:
-        made = _named(paths[0], work)
+        made = Fetched(_named(paths[0], work), [])
     for path, mark in zip(paths, marks, strict=True):
         if path.exists() and _mark(path) != mark:
             raise MlopsError("bad_source", f"{path} was changed while it was read; try again.")

@@ -62,8 +62,8 @@ def tables_in(folder: Path) -> list[Path]:
     return [folder / name for name in require_tables(names, str(folder))]
 
 
-def join_tables(paths: Sequence[Path], target: Path, verbatim: Collection[str] = ()) -> None:
-    """Write the rows of all ``paths`` to the Parquet file ``target``, in order.
+def join_tables(paths: Sequence[Path], target: Path, verbatim: Collection[str] = ()) -> list[str]:
+    """Write the rows of all ``paths`` to the Parquet file ``target``, in order; returns the notes.
 
     Columns go by name, in the order of the first file. Cells of CSV are texts, as they are read.
 
@@ -78,6 +78,7 @@ def join_tables(paths: Sequence[Path], target: Path, verbatim: Collection[str] =
         for file in files:
             for table in file.tables(ROWS_A_GROUP):
                 writer.write_table(_as(table, schema))
+    return [f"{file.path.name}: {note}" for file in files for note in file.notes]
 
 
 def _schema(files: Sequence[TableFile]) -> pa.Schema:

@@ -74,6 +74,24 @@ def tracked(repository: Repository) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_how_each_file_was_read_is_in_the_answer_and_in_the_words(
+    refresh: Refresh, tmp_path: Path
+) -> None:
+    spoken = pd.DataFrame({"receipt": ["nø1"], "shop": ["north"], "amount": [1.5]})
+    share = tmp_path / "share"
+    spoken.to_csv(share / "a.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    said = [
+        "The file is not UTF-8; it was read as Windows-1252 (Latin-1).",
+        "Columns are separated by semicolons.",
+        "Column amount has decimal commas.",
+    ]
+    alone = refresh()
+    assert alone["notes"] == said
+    spoken.assign(receipt="n2").to_csv(share / "b.csv", index=False)
+    both = refresh()
+    assert both["notes"] == [f"a.csv: {each}" for each in said]
+
+
 def put(tmp_path: Path, table: pd.DataFrame, name: str = "week.csv") -> None:
     table.to_csv(tmp_path / "share" / name, index=False)
 
