@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,14 @@ class Signal(Finding):
     """One feature and method over all chunks.
 
     ``alarms`` are the chunks at whose end the policy's rule held; ``alert`` says whether it holds
-    at the end of the newest. What does not matter by the policy never alerts.
+    at the end of the newest. What does not matter by the policy never alerts. ``made_by`` are the
+    chunks over the threshold that make it the alert of now, or made it those of earlier.
     """
 
     alarms: list[str]
     alert: bool
     matters: bool = True
+    made_by: list[str] = field(default_factory=list)
 
 
 def signals(
@@ -65,10 +67,22 @@ def signals(
         held = holds([row.alert for row in rows], reachable) if matters else []
         alarms = [row.chunk for row, alarm in zip(rows, held, strict=False) if alarm]
         alert, value, threshold = bool(held) and held[-1], worst.value, threshold_of(worst)
-        found.append(
-            Signal(name, method, value, threshold, worst.chunk, over, alarms, alert, matters)
-        )
+        signal = Signal(name, method, value, threshold, worst.chunk, over, alarms, alert, matters)
+        found.append(replace(signal, made_by=_made_by(rows, held, rule)))
     return sorted(found, key=lambda signal: not signal.alert)
+
+
+def _made_by(rows: Sequence[Measure], held: Sequence[bool], rule: AlertRule) -> list[str]:
+    """The chunks over the threshold for which the rule holds now; if it doesn't, for which it did.
+
+    A chunk that was over long before the alert of now says nothing of when it began.
+    """
+    ends = [at for at, alarm in enumerate(held) if alarm]
+    if ends and held[-1]:
+        begin = max((at for at, alarm in enumerate(held) if not alarm), default=-1)
+        ends = [at for at in ends if at > begin]
+    near = {at for end in ends for at in range(max(end - rule.of + 1, 0), end + 1)}
+    return [row.chunk for at, row in enumerate(rows) if at in near and row.alert]
 
 
 def _matters(name: str, important: Collection[str]) -> bool:
@@ -174,7 +188,7 @@ def headline(
     if worse:
         parts.append(f"its {_worse_than_usual(worse)}")
     if len(names) >= rule.features:
-        when = between({c for signal in found if signal.alert for c in signal.chunks_over})
+        when = between({c for signal in found if signal.alert for c in signal.made_by})
         columns = len(set(names) - {TOGETHER})
         parts.append(f"{', '.join(names)} drifted ({columns} of {watched} columns), {when}")
     if parts:
@@ -194,7 +208,7 @@ def earlier(found: Sequence[Signal], realised: Sequence[Measure], rule: AlertRul
     over = [signal for signal in found if signal.alarms and not signal.alert]
     names = ", ".join(dict.fromkeys(signal.name for signal in over))
     if over:
-        when = between({chunk for signal in over for chunk in signal.chunks_over})
+        when = between({chunk for signal in over for chunk in signal.made_by})
         parts.append(f"{names} drifted, {when}")
     return f"Earlier in this period: {'; '.join(parts)}." if parts else None
 

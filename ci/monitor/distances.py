@@ -37,8 +37,8 @@ RECONSTRUCTION = "reconstruction_error"
 
 def univariate(
     contract: ModelContract,
-    layout: Layout,
     policy: MonitoringPolicy,
+    layout: Layout,
     periods: Periods,
     risk: float,
 ) -> list[Measure]:
@@ -136,8 +136,8 @@ def _with_rare(column: pd.Series[Any], kept: set[str]) -> pd.Series[Any]:
 
 def multivariate(
     contract: ModelContract,
-    layout: Layout,
     policy: MonitoringPolicy,
+    layout: Layout,
     periods: Periods,
     risk: float,
 ) -> list[Measure]:

@@ -15,9 +15,10 @@ from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.monitor.conclude import Checked, Found, Period, conclude
 from ci.monitor.measures import MOST_CATEGORIES
+from ci.monitor.weekdays import NOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ci.contract.model import ModelContract, Monitoring
@@ -206,6 +207,7 @@ def _measured(
     from ci.monitor.performance import note, performance
     from ci.monitor.quality import measured, shares
     from ci.monitor.segments import segment_shares
+    from ci.monitor.weekdays import alike, in_order
 
     layout = Layout(rules, periods)
     wanted = [*shares(contract, layout, periods), *segment_shares(contract, periods)]
@@ -213,24 +215,29 @@ def _measured(
     signals = len(wanted) + len(measurable(contract, periods)) + 1
     risk = risk_of_chunk(policy.alert, signals, chunks)
     few, rare = grouped(contract, periods)
-    found = univariate(contract, layout, policy, few, risk)
+    parts = alike(layout, few)
+    found = in_order([each for part in parts for each in univariate(contract, policy, *part, risk)])
     left_out = unmeasured(contract, periods, found)
     if too_wide(contract, few):
         reason = f"the reference has fewer than {ROWS_A_COLUMN} rows for each column"
         left_out.append(Unmeasured(TOGETHER, reason))
     found = [measure for measure in found if measure.value is not None]
-    found += multivariate(contract, layout, policy, few, risk)
+    together = [(layout, few)] if any(too_wide(contract, part) for _, part in parts) else parts
+    found += [each for part in together for each in multivariate(contract, policy, *part, risk)]
     for share in wanted:
-        found += measured(share, layout, policy.alert.least_change, risk)
+        for days, part in parts:
+            found += measured(share.within(part), days, policy.alert.least_change, risk)
     known = performance(contract, rules, periods, policy.alert.chance / (signals * chunks))
-    return Found(found, left_out, known, note(contract, rules), _notes(rare))
+    return Found(in_order(found), left_out, known, note(contract, rules), _notes(rare, parts))
 
 
-def _notes(rare: list[str]) -> list[str]:
+def _notes(rare: list[str], parts: Sequence[object]) -> list[str]:
     """What a reader has to know of how it was measured."""
+    notes = [NOTE] if len(parts) > 1 else []
     if not rare:
-        return []
+        return notes
     return [
+        *notes,
         f"{', '.join(rare)}: the {MOST_CATEGORIES - 1} commonest values are compared, and all "
-        "rarer ones as one."
+        "rarer ones as one.",
     ]

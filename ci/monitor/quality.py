@@ -32,6 +32,11 @@ class Share:
     reference: pd.Series[Any]
     analysis: pd.Series[Any]
 
+    def within(self, part: Periods) -> Share:
+        """The same of some rows of both periods."""
+        before, now = self.reference[part.reference.index], self.analysis[part.analysis.index]
+        return Share(self.name, self.method, before, now)
+
 
 def shares(contract: ModelContract, layout: Layout, periods: Periods) -> Iterator[Share]:
     """Shares of missing values, of values that the reference never had, and of forbidden ones."""
@@ -62,6 +67,8 @@ def measured(share: Share, layout: Layout, least: LeastChange, risk: float) -> I
     from ci.monitor.chance import share_limits
 
     usual = share.reference.dropna()
+    if usual.empty:  # such as households that the reference has once: nothing says what is usual
+        return
     chunks = usual.astype(float).groupby(layout.reference[usual.index]).mean()
     own = chunks[chunks.index.isin(layout.whole)]
     mean, deviation = float(usual.astype(float).mean()), float(own.std(ddof=0))

@@ -393,6 +393,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "features[].threshold": "its threshold",
         "features[].chunk": "that chunk",
         "features[].chunks_over": "all chunks over the threshold",
+        "features[].made_by": "those of them that make the alert of now, or made earlier ones",
         "features[].alarms": "chunks at whose end the policy's rule held",
         "features[].alert": "whether it holds at the end of the newest",
         "features[].matters": "whether it may be an alert, by `important` in the policy",

@@ -76,6 +76,21 @@ def test_the_signal_shows_its_furthest_chunk_and_alerts_come_first() -> None:
     assert (second.name, second.value, second.alert) == ("quiet", 0.15, False)
 
 
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ("x--------xx", "drifted (1 of 1 columns), between 2017-11-10 and 2017-11-17"),
+        ("xx-------xx", "drifted (1 of 1 columns), between 2017-11-10 and 2017-11-17"),
+        ("x----x-x---", "Earlier in this period: spend drifted, between 2017-11-06 and 2017-11-14"),
+    ],
+)
+def test_what_was_over_long_before_is_no_part_of_when_it_drifted(over: str, said: str) -> None:
+    rows = [measure("spend", day, 0.5 if each == "x" else 0) for day, each in enumerate(over, 1)]
+    found = signals(rows, RULE)
+    told = f"{headline('model', found, [], RULE)} {earlier(found, [], RULE)}"
+    assert said in told
+
+
 def test_the_headline_names_columns_and_when() -> None:
     found = signals([measure("spend", 6, 0.3), measure("spend", 13, 0.5)], RULE)
     assert is_alert(found, [], RULE)
