@@ -89,6 +89,8 @@ def _read(shape: Shape, file: Path) -> tuple[dict[str, str], int]:
     found: dict[str, str] = {}
     unlabelled = 0
     for line, (row, label) in enumerate(_cells(shape, table), start=2):
+        if not row and label is None:
+            continue
         if not row:
             raise _bad(file, f"line {line} has no {shape.row}; leave that column as it was")
         if row in found:

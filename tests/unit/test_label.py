@@ -246,6 +246,8 @@ def test_rows_that_are_not_those_that_were_offered_are_refused(labels: Labelling
     assert "is there twice" in labels.refused()
     labels.write([{**lines[0], "returned": "1", "row_id": "r-0123456789abcdef"}])
     assert "was not offered by this checkout" in labels.refused()
+    labels.write([{**lines[0], "returned": "1"}, dict.fromkeys(lines[0], "")])
+    assert labels.take()["added"] == 1, "a spreadsheet leaves empty rows below the others"
     labels.write([{**lines[0], "returned": "1", "row_id": ""}])
     assert "line 2 has no row_id" in labels.refused()
     labels.write([{"row_id": lines[0]["row_id"], "answer": "1"}])
