@@ -11,11 +11,10 @@ from ci.contract.access import AccessPolicy
 from ci.contract.deployment import DeploymentPolicy
 from ci.contract.policy import load_policy
 from ci.errors import MlopsError
-from ci.files import read_json, write_json
 from ci.host.place import folder
 from ci.repository import Repository
 from ci.state.branch import StateBranch, default_branch
-from ci.state.local import fetch, state_folder
+from ci.state.local import fetch, is_at, state_folder
 
 MAIN = "main"
 
@@ -32,17 +31,14 @@ def pull(repository: Repository) -> MlopsError | None:
 
 
 def pull_state(repository: Repository) -> None:
-    """Bring the state branch here, if it has changed.
+    """Bring the state branch here, if it has changed, or somebody changed the files here.
 
     Raises:
         MlopsError: ``state_unreachable``.
     """
     put_back_state(repository)
-    known = folder(repository) / "state.json"
-    head = StateBranch(repository.root).head()
-    if state_folder(repository).is_dir() and (read_json(known) or {}).get("commit") == head:
-        return
-    write_json(known, {"commit": fetch(repository)})
+    if not is_at(repository, StateBranch(repository.root).head()):
+        fetch(repository)
 
 
 def put_back_state(repository: Repository) -> None:

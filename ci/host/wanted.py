@@ -11,7 +11,7 @@ from ci.events.log import released_log
 from ci.events.standing import PRODUCTION, Standing, standings
 from ci.events.verify import verify
 from ci.host.pins import pending
-from ci.state.local import state_folder
+from ci.state.local import state_folder, was_edited
 from ci.state.records import all_released, pin, released, versions
 
 if TYPE_CHECKING:
@@ -34,7 +34,16 @@ def wanted(repository: Repository, host: Host) -> dict[str, Wanted | MlopsError]
     """Model to what ``host`` has to run of it, or why that can't be believed.
 
     A model that was never released is not in it.
+
+    Raises:
+        MlopsError: ``state_edited`` where none of it can be believed; ``bad_state``.
     """
+    if was_edited(repository):
+        raise MlopsError(
+            "state_edited",
+            "The files in .mlops/state were changed by hand, and the remote could not be asked for "
+            "them; what runs goes on, and nothing else is served until the remote answers again.",
+        )
     state = state_folder(repository)
     names = [each.model for each in all_released(state) if host.has(each.model)]
     try:

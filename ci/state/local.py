@@ -13,7 +13,7 @@ from ci.console import say
 from ci.events.heads import remember, seen
 from ci.events.log import own_log, released_log
 from ci.events.verify import verify
-from ci.files import file_digest, write_json
+from ci.files import file_digest, read_json, tree_digest, write_json
 from ci.registry.store import has_server
 from ci.registry.take_over import MARK, is_fetched, take_over
 from ci.repository import Repository
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ci.events.heads import Head
 
 REGISTRY = "mlflow.db"
+FETCHED = "fetched.json"
 
 
 def state_folder(repository: Repository) -> Path:
@@ -45,11 +46,29 @@ def fetch(repository: Repository) -> str | None:
     with tempfile.TemporaryDirectory(dir=repository.state_dir, prefix="state-") as directory:
         fresh, old = Path(directory, "fresh"), Path(directory, "old")
         commit = StateBranch(repository.root).checkout(fresh)
+        digest = tree_digest(fresh)
         if target.exists():
             target.rename(old)
         fresh.rename(target)
+    write_json(repository.state_dir / FETCHED, {"commit": commit, "digest": digest})
     _compare(repository, before)
     return commit
+
+
+def is_at(repository: Repository, commit: str | None) -> bool:
+    """Whether the files here are those of ``commit``, as they were fetched."""
+    record = read_json(repository.state_dir / FETCHED)
+    return record == {"commit": commit, "digest": _digest(repository)}
+
+
+def was_edited(repository: Repository) -> bool:
+    """Whether somebody changed the files here since they were fetched, as far as is known."""
+    record = read_json(repository.state_dir / FETCHED)
+    return record is not None and record.get("digest") != _digest(repository)
+
+
+def _digest(repository: Repository) -> str:
+    return tree_digest(state_folder(repository))
 
 
 def _compare(repository: Repository, before: Head | None) -> None:

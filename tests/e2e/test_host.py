@@ -17,9 +17,11 @@ import psutil
 import pytest
 
 from ci.assets.folder import releases_folder
+from ci.events.event import Draft
+from ci.events.log import released_log
 from ci.host.records import Lease, read_lease, write_lease
 from ci.repository import Repository
-from ci.state.records import pin, put_in_production, released
+from ci.state.records import pin, put_in_production, released, versions
 from ci.targets import front, local
 from ci.targets.launch import bento_folder
 from ci.targets.services import CANARY, LIVE, WARM, Record, read_record, write_record
@@ -302,6 +304,38 @@ def test_nothing_is_served_that_was_not_released(fleet: Fleet, host: Make) -> No
     fleet.edit_state(lambda state: (state / "events.jsonl").write_text(cut))
     assert "can't be believed" in north.once().stdout + north.once().stderr
     assert north.asked() == 2
+
+
+def test_what_somebody_edits_in_the_copy_of_the_state_is_never_followed(
+    fleet: Fleet, host: Make
+) -> None:
+    fleet.declare(hosts={"north": {"models": "all", "local": fleet_ports("north")}})
+    north = host()
+    north.well()
+    fleet.release(2)
+    north.well()
+    state = north.repository.state_dir / "state"
+
+    def back_to_1() -> None:
+        """As somebody writes it who knows how: event, record and all."""
+        log = released_log(state)
+        log.append(Draft(kind="rolled_back", model=NAME, actor="x", reason="y", version=1))
+        first = next(each for each in versions(state, NAME) if each.version == 1)
+        put_in_production(state, first.model_copy(update={"events_head": log.head()}))
+
+    back_to_1()
+    assert north.well()[NAME]["should"] == 2
+    back_to_1()
+    fleet.unplug()
+    assert ".mlops/state were changed by hand" in str(mlops(north.root, "start", "--json").message)
+    north.refused("state_unreachable")
+    assert north.asked() == 2
+    fleet.plug()
+    for text in ("{", "{}", ""):
+        (state / "released" / f"{NAME}.json").write_text(text)
+        assert north.well()[NAME]["version"] == 2
+    told = [json.loads(line) for line in (fleet.state() / "events.jsonl").open()]
+    assert [e["version"] for e in told if e["kind"] == "served"] == [1, 2]
 
 
 def test_bad_input_is_one_sentence_and_what_runs_goes_on(fleet: Fleet, host: Make) -> None:
