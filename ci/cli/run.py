@@ -12,6 +12,7 @@ import typer
 from ci.cli.output import dumps
 from ci.errors import MlopsError
 
+REGISTRY_ERRORS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "RESOURCE_DOES_NOT_EXIST")
 DISK_FULL = (
     "The disk is full, so that this could not be done; what ran before still runs. Free some space "
     "(`df -h`), then type the same command again."
@@ -73,7 +74,7 @@ def _is_of_the_registry(error: Exception) -> bool:
     """Whether MLflow's server or database failed, and not what was asked of it."""
     kind = f"{type(error).__module__}.{type(error).__name__}"
     if kind == "mlflow.exceptions.MlflowException":
-        return getattr(error, "error_code", "") in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+        return getattr(error, "error_code", "") in REGISTRY_ERRORS
     return kind in ("sqlalchemy.exc.OperationalError", "sqlalchemy.exc.DatabaseError")
 
 

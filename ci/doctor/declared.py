@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ci.doctor.finding import Finding
 from ci.doctor.machine import database
 from ci.files import read_json
-from ci.fingerprint import fingerprint
+from ci.registry.champion import bento_again
 from ci.registry.versions import PRODUCTION, by_alias
 from ci.state.local import state_folder
 from ci.state.records import released
@@ -65,15 +65,5 @@ def _bento(repository: Repository, service: Service) -> Iterator[Finding]:
             f"The Bento of version {service.version} of {service.model} is not the one that was "
             "deployed"
         )
-        yield Finding(service.model, problem, _bento_again(repository, service))
-
-
-def _bento_again(repository: Repository, service: Service) -> str:
-    """How to have a Bento as it was, or, where nothing here can make that one, a new version."""
-    name = service.model
-    if released(state_folder(repository), name):
-        return f"mlops restore {name}"
-    if fingerprint(repository, name) == service.fingerprint:
-        folder = repository.relative(bento_folder(repository, service.bento))
-        return f"rm -rf {folder} && mlops package {name}"
-    return f"mlops train {name} && mlops deploy {name}"
+        again = bento_again(repository, service.model, service.bento, record.get("git_commit"))
+        yield Finding(service.model, problem, again)

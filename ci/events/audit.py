@@ -9,12 +9,13 @@ from ci.contract.policy import load_policy
 from ci.contract.trust import TrustPolicy
 from ci.errors import MlopsError
 from ci.events.heads import Head
-from ci.events.log import clock, own_log
+from ci.events.log import Log, clock, own_log
 from ci.events.places import Place, places
 from ci.events.recorded import altered_records, badly_signed, has_signed, records, unsigned
 from ci.events.verify import Finding, Verified, verify
 from ci.registry.change import follow
-from ci.registry.take_over import take_over
+from ci.registry.store import has_server
+from ci.registry.take_over import came_with_the_state, take_over
 from ci.registry.versions import is_there, registered
 from ci.state.records import signed_head
 from ci.trust.signing import signer_of_head
@@ -36,6 +37,10 @@ FORGED = (
 HEAD_GONE = (
     "signed-head.json on mlops-state is gone, though versions are signed: it was removed by hand"
 )
+BAD_HEAD = (
+    ".mlops/events.head names no event: it was changed by hand; where nothing else is found, "
+    "remove that file, and the next event writes it again"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ class Audited:
 def audit(repository: Repository) -> list[Audited]:
     """Verify every log that this checkout knows; the registry's own memory is a witness, too."""
     every = places(repository)
-    memory = _memory(repository) if every and is_there(repository) else []
+    memory = _memory(repository) if is_there(repository) else []
+    if memory and _is_lost(repository, every):
+        every.append(Place("here", own_log(repository), []))
     return [
         Audited(
             place.name,
@@ -61,16 +68,28 @@ def audit(repository: Repository) -> list[Audited]:
     ]
 
 
+def _is_lost(repository: Repository, every: list[Place]) -> bool:
+    """Whether the registry is this machine's own, and nothing else of its events is here."""
+    elsewhere = has_server() or came_with_the_state(repository)
+    return not elsewhere and not any(place.name == "here" for place in every)
+
+
 def _verified(repository: Repository, place: Place, heads: list[Head]) -> Verified:
     """A log; that of the releases also against the records beside it, and what keys signed."""
     if place.name != "released":
-        return verify(place.log, heads)
+        found = verify(place.log, heads)
+        return replace(found, findings=[*found.findings, *_bad_head(place.log)])
     policy = load_policy(repository, TrustPolicy)
     try:
         return _with_records(policy, place, heads)
     except MlopsError as error:  # a record that can't be read
         found = verify(place.log, heads)
         return replace(found, findings=[*found.findings, Finding(None, None, error.message)])
+
+
+def _bad_head(log: Log) -> list[Finding]:
+    text = log.recorded_head()
+    return [Finding(None, None, BAD_HEAD)] if text is not None and not Head.read(text, "") else []
 
 
 def _with_records(policy: TrustPolicy, place: Place, heads: list[Head]) -> Verified:

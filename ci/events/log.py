@@ -115,7 +115,7 @@ class Log:
     def recorded_head(self) -> str | None:
         """The head that was written down beside the file, or None."""
         try:
-            return (self.folder / HEAD).read_text().strip()
+            return (self.folder / HEAD).read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
 
@@ -134,7 +134,9 @@ class Log:
     def _require_head(self, events: list[Event]) -> None:
         head = self.recorded_head() if self.shared else None
         if head is not None and head not in map(head_of, events):
-            raise broken(self.path, f"event {head.partition(':')[0]} was there and is not now")
+            number = head.partition(":")[0]
+            gone = f"event {number} was there and is not now"
+            raise broken(self.path, gone if number.isdecimal() else f"{HEAD} names no event")
 
     @contextmanager
     def held(self) -> Iterator[None]:

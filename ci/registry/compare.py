@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bentos.build import bento_digest
 from ci.errors import MlopsError
 from ci.events.event import Lineage
 from ci.events.log import head_of, own_log, released_log
-from ci.events.standing import PRODUCTION, Standing, standings
+from ci.events.standing import PREVIOUS, PRODUCTION, Standing, standings
+from ci.registry.champion import damaged
 from ci.registry.store import has_server
 from ci.registry.take_over import came_with_the_state, governing_log
-from ci.registry.versions import registered
+from ci.registry.versions import by_alias, registered
+from ci.targets.launch import bento_folder
 from ci.targets.services import LIVE, STOPPED, read_record
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def disagreements(repository: Repository) -> list[tuple[str, str]]:
     ]
     heads = _heads(repository)
     found += [(name, text) for name in there if (text := _head(there[name], heads))]
-    return found + _running(repository)
+    return found + _running(repository) + _damaged(repository)
 
 
 def _heads(repository: Repository) -> set[str]:
@@ -120,3 +123,15 @@ def _running(repository: Repository) -> list[tuple[str, str]]:
             )
             found.append((name, text))
     return found
+
+
+def _damaged(repository: Repository) -> list[tuple[str, str]]:
+    """Bentos of this store that are not what was registered, of versions that may have to run."""
+    return [
+        (name, damaged(repository, version))
+        for name in standings(own_log(repository).events())
+        for alias in (PRODUCTION, PREVIOUS)
+        if (version := by_alias(repository, name, alias))
+        and (folder := bento_folder(repository, version.bento)).is_dir()
+        and bento_digest(folder) != version.digest
+    ]

@@ -14,7 +14,7 @@ from ci.contract.policy import load_policy
 from ci.errors import MlopsError
 from ci.events.event import Draft
 from ci.events.log import own_log
-from ci.registry.champion import servable
+from ci.registry.champion import registered_as, servable
 from ci.registry.change import Why, finish, promote, roll_back
 from ci.registry.versions import PREVIOUS, PRODUCTION, by_alias
 from ci.release.tell import tell_or_say, told
@@ -92,7 +92,7 @@ def _roll_back_cold(
     live = by_alias(repository, name, PRODUCTION)
     if live is None:
         raise not_deployed(name)
-    previous = by_alias(repository, name, PREVIOUS)
+    previous = registered_as(repository, name, PREVIOUS)
     if previous is None:
         raise MlopsError(
             "no_previous",
@@ -181,7 +181,7 @@ def _start(repository: Repository, name: str) -> Started | None:
     policy = load_policy(repository, DeploymentPolicy)
     with only_one(repository, "deploy", name):
         _finish(repository, name)
-        version = by_alias(repository, name, PRODUCTION)
+        version = registered_as(repository, name, PRODUCTION)
         if version is None:
             raise not_deployed(name)
         contract = servable(repository, version).contract

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import httpx
 import pytest
@@ -38,45 +37,43 @@ def test_what_was_live_is_served_again_whatever_the_working_tree_holds(make: Mak
     assert mlops(root, "start", "nobody", "--json").error == "unknown_model"
 
 
-LOADS_ONLY = """
-def load_model(directory):
-    return 1
+DEPENDS = """
+import os
 
-def predict(model, rows):
-    raise ValueError("no")
+def is_gone():
+    return os.path.exists("{gone}")
+
 """
 
 
 @pytest.mark.parametrize(
-    ("broken", "code"), [("raise SystemExit\n", "start_failed"), (LOADS_ONLY, "probe_failed")]
+    ("where", "code"),
+    [("load_model(directory)", "start_failed"), ("predict(model, rows)", "probe_failed")],
 )
 def test_a_rollback_to_what_can_not_answer_changes_nothing(
-    make: Make, broken: str, code: str
+    make: Make, where: str, code: str
 ) -> None:
+    """Something outside of it that it needs is no longer there."""
     repository, name = make("python"), "sales-python"
     root, folder = repository.root, repository.model_dir("sales-python")
     policy = repository.policies_dir / "deployment.yaml"
     policy.write_text(policy.read_text().replace("warm_seconds: 3600", "warm_seconds: 0"))
     set_shrinkage(folder, 0.2)
+    predict, gone = folder / "predict.py", root / "gone"
+    text = predict.read_text()
+    needs = f"def {where}:\n    if is_gone():\n        raise ValueError('no')"
+    predict.write_text(DEPENDS.format(gone=gone) + text.replace(f"def {where}:", needs))
     release(root, name)
-    old = _bento_of(root, name)
+    predict.write_text(text)
     set_shrinkage(folder, 0.0)
     live = release(root, name)
     answer = post(live["url"], {"price": 10})
 
-    [predict] = old.rglob("predict.py")
-    predict.chmod(0o644)
-    predict.write_text(broken)
+    gone.touch()
     assert mlops(root, "rollback", name, "--json").error == code
     assert post(live["url"], {"price": 10}) == answer
     [row] = result(root, "status")
     assert (row["version"], row["state"]) == (2, "running")
-
-
-def _bento_of(root: Path, name: str) -> Path:
-    store = root / ".mlops" / "bentoml" / "bentos" / name
-    [version] = [path for path in store.iterdir() if path.is_dir()]
-    return version
 
 
 def test_what_a_cut_off_command_did_not_tell_mlflow_is_told_by_the_next(make: Make) -> None:

@@ -311,6 +311,19 @@ def test_a_log_that_was_removed_shows_by_what_the_registry_remembers(
     ]
     log.path.unlink()
     assert problems(repository)[0].startswith("the registry remembers event 6")
+    (found,) = audit(repository)
+    assert [each.problem[:19] for each in found.found.findings] == ["all events are gone"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"hello\n"])
+def test_a_head_that_names_no_event_is_found(repository: Repository, content: bytes) -> None:
+    release(repository, "one")
+    (own_log(repository).folder / "events.head").write_bytes(content)
+    (found,) = audit(repository)
+    assert ["events.head names no event" in each.problem for each in found.found.findings] == [True]
+    with pytest.raises(MlopsError, match="head names no event") as caught:
+        release(repository, "two")
+    assert caught.value.code == "broken_chain"
 
 
 def test_a_broken_chain_is_set_aside_and_a_new_one_begins_with_what_is_there(
