@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from ci.pipeline.failure import read_failure
 from ci.telemetry import OFF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ci.repository import Repository
 
 TAIL_BYTES = 65_536
@@ -29,14 +33,21 @@ HINTS = (
 
 
 def reproduce(
-    repository: Repository, target: str, log: Path, *options: str, quiet: bool = False
+    repository: Repository,
+    target: str,
+    log: Path,
+    *options: str,
+    quiet: bool = False,
+    seconds: float | None = None,
 ) -> None:
     """Run the pipeline file ``target`` and what it needs; its output goes to ``log`` as well.
 
-    ``options`` are those of `dvc repro`; where it is ``quiet``, only the log tells.
+    ``options`` are those of `dvc repro`; where it is ``quiet``, only the log tells. After
+    ``seconds``, where there are any, it is ended with all that it started.
 
     Raises:
-        MlopsError: ``pipeline_failed`` with file, line and message of the stage that failed.
+        MlopsError: ``pipeline_failed`` with file, line and message of the stage that failed, or
+            ``too_slow``.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [
@@ -61,14 +72,43 @@ def reproduce(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         ) as process,
+        _ended_after(process, seconds) as late,
     ):
         for line in process.stdout or ():
             file.write(line)
             text = line.decode(errors="replace").rstrip()
             if text and not quiet and not text.strip().startswith(HINTS):
                 say(f"  {text}")
+    if late.is_set():
+        raise MlopsError(
+            "too_slow",
+            f"The pipeline {target} had not ended after {seconds:.0f} seconds and was ended "
+            f"(all it printed is in {repository.relative(log)}).",
+        )
     if process.returncode:
         raise MlopsError("pipeline_failed", _message(repository, target, log))
+
+
+@contextmanager
+def _ended_after(
+    process: subprocess.Popen[bytes], seconds: float | None
+) -> Iterator[threading.Event]:
+    """Set once ``process`` was ended, since it was still there after ``seconds``."""
+    late = threading.Event()
+    clock = threading.Timer(seconds or 0, _end, (process, late))
+    if seconds:
+        clock.start()
+    try:
+        yield late
+    finally:
+        clock.cancel()
+
+
+def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    """Let go of the leash, which kills what it holds."""
+    late.set()
+    if process.stdin:
+        process.stdin.close()
 
 
 def environment() -> dict[str, str]:

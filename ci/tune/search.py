@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SEED = 20
 # So many suggestions in a row that were tried before, and there is nothing left to try.
 REPEATS = 30
+# A trial may take so many times as long as that of today's parameters, and ten minutes in any case.
+SLOWER, LEAST_SECONDS = 10, 600.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class Budget:
 
 @dataclass
 class Bench:
-    """Where trials are trained and what they are judged on; ``fixed`` are the same in each."""
+    """Where trials are trained and what they are judged on; ``fixed`` are the same in each.
+
+    A training that takes ``longest`` seconds is ended: it hangs, or nobody wants to wait for it.
+    """
 
     contract: ModelContract
     workshop: Workshop
@@ -45,6 +50,7 @@ class Bench:
     logs: Path
     validation: bool
     first: Judged | None = None
+    longest: float | None = None
 
     def run(self, number: int, tried: Mapping[str, Scalar]) -> Judged:
         """Train and judge one trial.
@@ -52,9 +58,14 @@ class Bench:
         Raises:
             MlopsError: whatever ends it, and ``other_rows`` where it can't be compared.
         """
-        reported = self.workshop.train({**self.fixed, **tried}, f"trial-{number}.log")
-        folder, log = self.workshop.folder, self.logs / f"predict-{number}.log"
-        judged = judge(self.contract, folder, self.table, reported, log, validation=self.validation)
+        begin, log = time.monotonic(), f"trial-{number}.log"
+        reported = self.workshop.train({**self.fixed, **tried}, log, self.longest)
+        if self.longest is None:
+            self.longest = max(LEAST_SECONDS, SLOWER * (time.monotonic() - begin))
+        folder, said = self.workshop.folder, self.logs / f"predict-{number}.log"
+        judged = judge(
+            self.contract, folder, self.table, reported, said, validation=self.validation
+        )
         if self.first is not None and not same_rows(self.contract, judged.table, self.first.table):
             raise MlopsError(
                 "other_rows", "It changes the rows that it is judged on: not to be compared."

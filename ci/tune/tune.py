@@ -173,8 +173,9 @@ def _conclude(
 
 def _note(on: str, looks: int, left_out: int) -> str:
     if on == "holdout":
+        often = "once" if looks == 1 else f"{looks} times, once a trial"
         return (
-            f"The holdout that the gate decides on was looked at {looks} times, once a trial: what "
+            f"The holdout that the gate decides on was looked at {often}: what "
             "the gate says of the best is too kind. Declare tune: validation: in model.yaml."
         )
     without = f" ({left_out:,} that the contract does not allow left out)" if left_out else ""

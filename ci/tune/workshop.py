@@ -41,15 +41,23 @@ class Workshop:
         """The model's folder in the copy."""
         return self.repository.models_dir / self._contract.name
 
-    def train(self, values: Mapping[str, Scalar], log: str) -> dict[str, float]:
+    def train(
+        self, values: Mapping[str, Scalar], log: str, seconds: float | None = None
+    ) -> dict[str, float]:
         """Run the pipeline with ``values`` in params.yaml; returns what it reports.
 
+        What takes longer than ``seconds`` is ended.
+
         Raises:
-            MlopsError: ``pipeline_failed``, ``no_artifact``, ``missing_output``, ``bad_metrics``.
+            MlopsError: ``pipeline_failed``, ``no_artifact``, ``missing_output``, ``bad_metrics``
+                or ``too_slow``.
         """
         write_whole(self.folder / "params.yaml", with_values(self._params, values))
+        # DVC's record of what it works on; one that was killed leaves it, and nobody else is here.
+        (self.repository.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
         target = f"models/{self._contract.name}/dvc.yaml"
-        reproduce(self.repository, target, self._logs / log, "--no-commit", quiet=True)
+        where = self._logs / log
+        reproduce(self.repository, target, where, "--no-commit", quiet=True, seconds=seconds)
         return check_outputs(self.folder, self._contract)
 
 

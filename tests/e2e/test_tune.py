@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from ci.cli.run import run
+from ci.pipeline.dvc import reproduce
 from ci.registry.store import client
 from ci.repository import Repository
 from tests.e2e.conftest import Make
@@ -112,6 +118,61 @@ def test_a_training_that_fails_with_today_s_parameters_is_said(make: Make) -> No
     assert done.error == "pipeline_failed"
     assert "no rows today" in done.message
     assert (folder / "params.yaml").read_text() == PARAMS
+
+
+def test_a_trial_that_hangs_is_ended_and_counts_as_failed(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository, folder = worse(make, "python")
+    script = (folder / "train.py").read_text()
+    hang = "while shrinkage != 0.3:\n    time.sleep(0.05)\n"
+    pid = "open('../../.mlops/training.pid', 'w').write(str(os.getpid()))\n"
+    script = script.replace(
+        "os.makedirs", f"os.makedirs('../../.mlops', exist_ok=True)\n{pid}{hang}os.makedirs", 1
+    )
+    (folder / "train.py").write_text(script)
+    commit_all(repository.root)
+    monkeypatch.setattr("ci.tune.search.SLOWER", 1)
+    monkeypatch.setattr("ci.tune.search.LEAST_SECONDS", 6.0)
+    monkeypatch.chdir(repository.root)
+    seen: list[int] = []
+    monkeypatch.setattr("ci.tune.workshop.reproduce", _watched(seen))
+    assert run(["tune", folder.name, "--trials", "2", "--json"]) == 0
+    first, *others = json.loads(capsys.readouterr().out)["trials"]
+    assert first["value"] is not None
+    assert len(others) == 2
+    assert ["had not ended after" in trial["problem"] for trial in others] == [True] * 2, others
+    assert len(seen) == 3
+    while any(Path(f"/proc/{process}").exists() for process in seen):
+        time.sleep(0.05)
+
+
+def test_who_interrupts_a_trial_waits_for_no_clock(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, folder = worse(make, "python")
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ci.pipeline.dvc.say", interrupted)
+    target, log = f"models/{folder.name}/dvc.yaml", repository.state_dir / "log"
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(repository, target, log, seconds=600)
+    clocks = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(each.finished.is_set() for each in clocks)
+
+
+def _watched(seen: list[int]) -> Callable[..., None]:
+    """What runs a trial's pipeline, and notes the process of each training."""
+
+    def watched(repository: Repository, *arguments: Any, **options: Any) -> None:
+        try:
+            reproduce(repository, *arguments, **options)
+        finally:
+            seen.append(int((repository.root / ".mlops" / "training.pid").read_text()))
+
+    return watched
 
 
 def test_a_budget_of_time_ends_the_search(make: Make) -> None:
