@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ci.assets.data import DataStore
 from ci.assets.github import github_of
-from ci.assets.objects import Cache, check_out, objects_of
+from ci.assets.objects import Cache, check_out, file_md5, objects_of
 from ci.console import say, step
 from ci.errors import MlopsError
 from ci.git import git
@@ -46,8 +46,8 @@ def check_out_commit(repository: Repository, commit: str | None, folder: Path) -
 def bring_data(repository: Repository, checkout: Repository, model: str) -> list[str]:
     """Let ``checkout`` have the data of ``model``; returns files that a stage has to make again.
 
-    It comes from this checkout's cache, else DVC's remote, else the release assets. The caches stay
-    apart, so that nothing that was trained before is taken for what is trained now.
+    It comes from this checkout's cache or work tree, else DVC's remote, else the release assets.
+    The caches stay apart, so that nothing that was trained before is taken for what is trained now.
 
     Raises:
         MlopsError: ``unknown_model`` where the commit has none; ``lost_data``.
@@ -58,6 +58,7 @@ def bring_data(repository: Repository, checkout: Repository, model: str) -> list
     own, fresh = Cache(repository), Cache(checkout)
     for each in objects:
         _share(own, fresh, each.md5)
+        _take_here(repository, fresh, each)
     absent = _absent(fresh, objects)
     if absent:
         _fetch(checkout, absent)
@@ -68,7 +69,7 @@ def bring_data(repository: Repository, checkout: Repository, model: str) -> list
     if lost:
         raise MlopsError(
             "lost_data",
-            f"{lost[0]} as this version was trained on it is neither in DVC's cache, nor in its "
+            f"{lost[0]} as this version was trained on it is neither here, nor in DVC's cache or "
             "remote, nor among the release assets, and no stage makes it; whoever has it types: "
             f"mlops data push {lost[0].split('/')[1]}",
         )
@@ -113,6 +114,14 @@ def _let_know_remotes(repository: Repository, checkout: Repository) -> None:
     with path.open("w", encoding="utf-8") as file:
         written.write(file)
     path.chmod(0o600)
+
+
+def _take_here(repository: Repository, fresh: Cache, wanted: DataObject) -> None:
+    """A file that lies in the work tree as the commit names it, though the cache has lost it."""
+    file, target = repository.root / wanted.path, fresh.path(wanted.md5)
+    if not target.exists() and file.is_file() and file_md5(file) == wanted.md5:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
 
 
 def _share(own: Cache, fresh: Cache, md5: str) -> None:

@@ -20,6 +20,7 @@ from ci.pipeline import train
 from ci.registry.change import Why, register
 from ci.repository import Repository
 from ci.reproduce import Reproduced, reproduce
+from ci.reproduce.checkout import bring_data, check_out_commit
 from ci.reproduce.sample import keep_sample, sample_path
 from tests.support import linear
 from tests.support.repositories import commit_all, git
@@ -122,6 +123,19 @@ def test_data_comes_from_the_remote_where_the_cache_has_lost_it(
     assert not any(Cache(copy).has(each) for each in _digests(copy))
     found = reproduce(copy, NAME, 1)
     assert (found.same_predictions, found.same_bento) == (True, True)
+
+
+def test_data_that_lies_in_the_work_tree_alone_is_taken_where_it_is_the_same(
+    repository: Repository, tmp_path: Path
+) -> None:
+    copy = Repository(Path(shutil.copytree(repository.root, tmp_path / "copy", symlinks=True)))
+    shutil.rmtree(copy.root / ".dvc" / "cache")
+    table = copy.data_dir / "sales" / "tables" / "sales.csv"
+    for number, gone in enumerate([[], ["data/sales/tables/sales.csv"]]):
+        clean = check_out_commit(copy, "HEAD", tmp_path / f"clean-{number}")
+        assert bring_data(copy, clean, NAME) == gone
+        table.chmod(0o644)
+        table.write_text(table.read_text() + "\n")
 
 
 def _digests(repository: Repository) -> list[str]:
