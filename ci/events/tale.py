@@ -151,8 +151,8 @@ def _clock_note(event: Event) -> str:
     """What to know of a clock that was put back."""
     at = _shown(event.at.isoformat(timespec="seconds"))
     return (
-        f"At {at} (event {event.sequence}) the clock was {event.clock_back_seconds:g} s behind the "
-        "event before: times around it are doubtful, the order is right."
+        f"At {at} (event {event.sequence}) the clock was {event.clock_back_seconds:,.9g} s behind "
+        "the event before: times around it are doubtful, the order is right."
     )
 
 

@@ -135,7 +135,7 @@ def _unproven(last: int, witnessed: int, torn: str) -> list[str]:
 
 def _clock(event: Event) -> str:
     return (
-        f"The clock was {event.clock_back_seconds:g} s behind at event {event.sequence}: times "
+        f"The clock was {event.clock_back_seconds:,.9g} s behind at event {event.sequence}: times "
         "before and after it can't be compared; the order is right."
     )
 

@@ -226,7 +226,7 @@ def test_a_clock_that_jumps_back_is_recorded(log: Log, monkeypatch: pytest.Monke
     found = verify(log, [head(log)])
     assert found.findings == []
     assert found.unproven == [
-        "The clock was 1800 s behind at event 7: times before and after it can't be compared; the "
+        "The clock was 1,800 s behind at event 7: times before and after it can't be compared; the "
         "order is right."
     ]
 
