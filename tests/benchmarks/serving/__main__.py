@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 # Many and short: the same server is twice as fast in one second as in the next on a machine that
 # is shared, and a ratio is of what ran side by side.
-ROUNDS = 12
-SECONDS = 0.5
+ROUNDS = 8
+SECONDS = 1.0
 STARTS = 3
 PLUMBER = "plumber is missing: on Debian or Ubuntu `sudo apt-get install r-cran-plumber`."
 POINTS = [Point(1, 1), Point(16, 1), Point(64, 1), Point(1, 1000), Point(16, 1000)]
