@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own errors: bad arguments
             return _usage(error, as_json)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if _is_of_a_full_disk(error):
             code, message = "disk_full", DISK_FULL
         elif _is_of_the_registry(error):
             code, message = "registry_unreachable", _unreachable(error)
@@ -68,6 +68,12 @@ def _annotate(message: str) -> None:
     from ci.github.workflow import annotate
 
     annotate("error", None, None, message)
+
+
+def _is_of_a_full_disk(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "database or disk is full" in str(error)  # SQLite's words, which MLflow hands on
 
 
 def _is_of_the_registry(error: Exception) -> bool:

@@ -19,6 +19,7 @@ def client(repository: Repository) -> MlflowClient:
     """A client of ``MLFLOW_TRACKING_URI`` where it is set, else of ``.mlops/mlflow.db``."""
     os.environ.update(OFF)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises it, too
     logging.getLogger("alembic").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow import MlflowClient

@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -89,11 +90,19 @@ def test_a_disk_that_is_full_at_any_write(
     assert roles == [LIVE, WARM]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+    ids=["a file", "the registry"],
+)
 def test_a_full_disk_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr(status, "status", full)
     assert run.run(["status", "--json"]) == 1
