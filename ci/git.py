@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -47,6 +48,17 @@ def commit_time(root: Path, commit: str) -> str | None:
         return git(root, "show", "-s", "--format=%cI", commit, "--").strip() or None
     except MlopsError:
         return None
+
+
+def differing(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
+    """Files under ``paths`` that ``commit`` does not have as they stand here, sorted.
+
+    Raises:
+        MlopsError: ``git_failed`` where there is no such commit.
+    """
+    changed = git(root, "diff", "--name-only", "--no-renames", "-z", commit, "--", *paths)
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+    return sorted(set(filter(None, (changed + new).split("\0"))))
 
 
 def changed_files(root: Path, base: str) -> list[str]:

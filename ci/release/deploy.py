@@ -19,6 +19,7 @@ from ci.host.place import me
 from ci.package import package
 from ci.registry.change import Why, finish, promote, register, stage, tell
 from ci.registry.versions import PRODUCTION, by_alias
+from ci.release.committed import commit_of
 from ci.release.judged import RefusedError, measured, verdict_line, waivers
 from ci.release.tell import told
 from ci.reproduce.sample import keep_sample, sample_path
@@ -162,7 +163,7 @@ def lineage_of(repository: Repository, packaged: Packaged, found: Judgement) -> 
     from ci.evaluate.short import in_short
 
     candidate = packaged.candidate
-    commit = candidate.git_commit
+    commit = commit_of(repository, found.contract, candidate.git_commit)
     return Lineage(
         version=0,
         run_id=candidate.run_id,
