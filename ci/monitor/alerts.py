@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -66,9 +66,9 @@ def signals(
         matters = _matters(name, important)
         held = holds([row.alert for row in rows], reachable) if matters else []
         alarms = [row.chunk for row, alarm in zip(rows, held, strict=False) if alarm]
-        alert, value, threshold = bool(held) and held[-1], worst.value, threshold_of(worst)
-        signal = Signal(name, method, value, threshold, worst.chunk, over, alarms, alert, matters)
-        found.append(replace(signal, made_by=_made_by(rows, held, rule)))
+        alert, made_by = bool(held) and held[-1], _made_by(rows, held, rule)
+        furthest = (worst.value, threshold_of(worst), worst.chunk)
+        found.append(Signal(name, method, *furthest, over, alarms, alert, matters, made_by))
     return sorted(found, key=lambda signal: not signal.alert)
 
 

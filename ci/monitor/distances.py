@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ci.monitor.chunks import chunking
+from ci.monitor.chunks import TIME, chunking
 from ci.monitor.measures import (
     MOST_CATEGORIES,
     NUMERIC,
@@ -73,8 +73,10 @@ def _compared(
         categorical_methods=["jensen_shannon" if numeric else method],
         **chunking(rules),
     )
-    calculator.fit(periods.reference)
-    table: pd.DataFrame = calculator.calculate(periods.analysis).to_df()
+    # NannyML copies every column that it is given, for each chunk.
+    columns = [TIME, *names]
+    calculator.fit(periods.reference[columns])
+    table: pd.DataFrame = calculator.calculate(periods.analysis[columns]).to_df()
     return table
 
 
@@ -127,7 +129,8 @@ def grouped(contract: ModelContract, periods: Periods) -> tuple[Periods, list[st
         reference = reference.assign(**{name: _with_rare(reference[name], kept)})
         analysis = analysis.assign(**{name: _with_rare(analysis[name], kept)})
         names.append(name)
-    return replace(periods, reference=reference, analysis=analysis), names
+    few = replace(periods, reference=reference, analysis=analysis) if names else periods
+    return few, names
 
 
 def _with_rare(column: pd.Series[Any], kept: set[str]) -> pd.Series[Any]:
@@ -156,8 +159,8 @@ def multivariate(
 
 
 def _varied(contract: ModelContract, periods: Periods) -> list[str]:
-    names = [name for name in measurable(contract, periods) if name in contract.input]
-    return [name for name in names if periods.reference[name].nunique() > 1]
+    names = measurable(contract, periods)
+    return [name for name in names if name in contract.input and name in periods.varied]
 
 
 def too_wide(contract: ModelContract, periods: Periods) -> bool:

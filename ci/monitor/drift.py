@@ -216,7 +216,7 @@ def _measured(
     risk = risk_of_chunk(policy.alert, signals, chunks)
     few, rare = grouped(contract, periods)
     parts = alike(layout, few)
-    found = in_order([each for part in parts for each in univariate(contract, policy, *part, risk)])
+    found = [each for part in parts for each in univariate(contract, policy, *part, risk)]
     left_out = unmeasured(contract, periods, found)
     if too_wide(contract, few):
         reason = f"the reference has fewer than {ROWS_A_COLUMN} rows for each column"

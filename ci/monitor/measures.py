@@ -117,7 +117,7 @@ def why_not(contract: ModelContract, periods: Periods, name: str) -> str | None:
         return "personal data, which the prediction log leaves out"
     if name == contract.evaluation.unit or (column and column.pii):
         return "an identifier, or personal data"
-    if periods.reference[name].isna().all() or periods.analysis[name].isna().all():
+    if name in periods.empty:
         return "has no values in one of the periods"
     return None
 

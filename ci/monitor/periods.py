@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import MlopsError
@@ -34,6 +35,28 @@ class Periods:
     reference: pd.DataFrame
     analysis: pd.DataFrame
     forbidden: dict[str, pd.Series[Any]] = field(default_factory=dict)
+
+    @cached_property
+    def empty(self) -> frozenset[str]:
+        """Columns without any value in one of the periods, looked for once."""
+        tables = (self.reference, self.analysis)
+        return frozenset(
+            str(name) for table in tables for name in table if table[name].isna().all()
+        )
+
+    @cached_property
+    def varied(self) -> frozenset[str]:
+        """Columns with two values or more in the reference, looked for once."""
+        return frozenset(str(name) for name in self.reference if _varies(self.reference[name]))
+
+
+def _varies(column: pd.Series[Any]) -> bool:
+    import pandas as pd
+
+    known = column.dropna()
+    if known.empty or pd.api.types.is_list_like(known.iloc[0]):  # a ranking's items
+        return False
+    return bool((known != known.iloc[0]).any())
 
 
 def read_reference(
