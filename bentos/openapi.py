@@ -75,6 +75,8 @@ def _given(rules: Mapping[str, Any], key: str) -> bool:
 def _describe(rules: Mapping[str, Any]) -> str:
     """The column's description with unit and range in words, for people."""
     parts = [str(rules["description"]).rstrip(".")] if _given(rules, "description") else []
+    if _given(rules, "probability_of"):
+        parts.append(f"Probability of {rules['probability_of']}")
     if _given(rules, "unit"):
         parts.append(f"Unit: {rules['unit']}")
     if _given(rules, "minimum") and _given(rules, "maximum"):

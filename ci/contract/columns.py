@@ -44,6 +44,8 @@ class Column(Contract):
     """Whether it may be null or left out of a row."""
     pii: bool = False
     """Whether it is personal data."""
+    probability_of: Text | int | None = None
+    """Outputs of a multiclass_classification only: the class whose probability this number is."""
     example: Scalar | None = None
     """A value for the example request; derived from the rules where it is absent."""
 

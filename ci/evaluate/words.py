@@ -26,7 +26,7 @@ def unit_of(contract: ModelContract, metric: str) -> str:
     scale = METRICS[metric].scale
     if scale == "share":
         return "%"
-    return (next(iter(contract.output.values())).unit or "") if scale == "unit" else ""
+    return (contract.output[contract.answer].unit or "") if scale == "unit" else ""
 
 
 def amount(contract: ModelContract, metric: str, value: float | None) -> str:

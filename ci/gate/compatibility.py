@@ -14,6 +14,10 @@ def breaking_changes(old: ModelContract, new: ModelContract) -> list[str]:
     gone_outputs = [name for name in old.output if name not in new.output]
     gone_inputs = [name for name in old.input if name not in new.input]
     found = [f"the output {name} is gone" for name in gone_outputs]
+    if len(old.output) == 1 < len(new.output):
+        found.append(f"a prediction is an object with {', '.join(new.output)} instead of a value")
+    elif len(old.output) > 1 == len(new.output):
+        found.append(f"a prediction is a value instead of an object with {', '.join(old.output)}")
     found += [f"the input {name} is no longer accepted" for name in gone_inputs]
     for name, column in new.input.items():
         if name in old.input:
@@ -58,6 +62,8 @@ def _loosened(old: Column, new: Column) -> list[str]:
         found.append(f"is {new.type} instead of {old.type}")
     if old.unit is not None and new.unit != old.unit:
         found.append(f"is in {new.unit or 'no unit'} instead of {old.unit}")
+    if old.probability_of is not None and new.probability_of != old.probability_of:
+        found.append(f"is no longer the probability of {old.probability_of}")
     if new.nullable and not old.nullable:
         found.append("may now be missing")
     if old.minimum is not None and (new.minimum is None or new.minimum < old.minimum):

@@ -124,8 +124,7 @@ def _scored(contract: ModelContract, path: Path) -> tuple[pd.DataFrame, list[str
     from ci.files import file_digest
 
     table = read_table(path, str(path))
-    (output,) = contract.output
-    missing = [name for name in [*contract.input, output] if name not in table]
+    missing = [name for name in [*contract.input, contract.answer] if name not in table]
     if missing:
         raise MlopsError(
             "bad_table", f"{path} has no column {missing[0]}, which {contract.name} asks for."
@@ -156,7 +155,7 @@ def _remember(repository: Repository, shape: Shape, chosen: pd.DataFrame) -> Non
 
 def _for_people(shape: Shape, chosen: pd.DataFrame) -> str:
     """With the mark that lets spreadsheets read UTF-8, and no text that they take for a formula."""
-    (output,) = shape.contract.output
+    output = shape.contract.answer
     header = [shape.row, *shape.inputs, shape.predicted, shape.label]
     kind, rows = shape.contract.output[output].type, [header]
     for row, inputs, answer in zip(

@@ -65,7 +65,7 @@ class Shape:
     @property
     def answer(self) -> Column:
         """What a label may be."""
-        (output,) = self.contract.output.values()
+        output = self.contract.output[self.contract.answer]
         if self.contract.task == "binary_classification":
             return Column(type="integer", minimum=0, maximum=1)
         kept = output.model_dump(include={"type", "unit", "minimum", "maximum", "categories"})

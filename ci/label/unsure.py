@@ -20,8 +20,9 @@ def sureness(
 ) -> np.ndarray:
     """A number a row of ``table``: the smaller, the less sure; not a number where it is unknown.
 
-    ``column`` holds the model's own uncertainty, larger where it is less sure; without it the
-    probability of a binary classification counts, by its distance from ``threshold``.
+    ``column`` holds the model's own uncertainty, larger where it is less sure. Without it the
+    probability of a binary classification counts, by its distance from ``threshold``; of more
+    classes, how far the most likely one is ahead of the next.
 
     Raises:
         MlopsError: ``no_label`` for a task that has none; ``no_uncertainty``.
@@ -38,6 +39,11 @@ def sureness(
                 f"{contract.name} says how unsure it is.",
             )
         return -pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+    classes = list(contract.probabilities.values())
+    if classes and set(classes) <= set(table):
+        chances = table[classes].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        second, first = np.sort(chances, axis=1)[:, -2:].T
+        return np.asarray(first - second)
     if contract.task != "binary_classification":
         raise MlopsError(
             "no_uncertainty",
@@ -45,7 +51,7 @@ def sureness(
             "is; write a table that has that in a column beside inputs and prediction, and type: "
             f"mlops label offer {contract.name} --scored FILE --uncertainty COLUMN",
         )
-    probability = pd.to_numeric(table[next(iter(contract.output))], errors="coerce")
+    probability = pd.to_numeric(table[contract.answer], errors="coerce")
     return np.abs(probability.to_numpy(float) - threshold)
 
 

@@ -203,8 +203,9 @@ def _measured(
         too_wide,
         univariate,
     )
+    from ci.monitor.estimate import note
     from ci.monitor.measures import TOGETHER, Unmeasured, measurable, unmeasured
-    from ci.monitor.performance import note, performance
+    from ci.monitor.performance import performance
     from ci.monitor.quality import measured, shares
     from ci.monitor.segments import segment_shares
     from ci.monitor.weekdays import alike, in_order

@@ -143,7 +143,7 @@ def _take(servable: Servable, found: _Rows, entry: dict[str, Any]) -> None:
 
 def _outputs(contract: ModelContract, predictions: list[Any]) -> dict[str, list[Any]]:
     if len(contract.output) == 1:
-        return {next(iter(contract.output)): predictions}
+        return {contract.answer: predictions}
     return {name: [each[name] for each in predictions] for name in contract.output}
 
 

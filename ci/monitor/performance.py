@@ -6,8 +6,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from ci.errors import MlopsError
 from ci.monitor.chunks import TARGET, TIME, chunk_of, chunking, end_of
+from ci.monitor.estimate import CLASS, METRICS, accuracy, bad_target, estimated
 from ci.monitor.measures import REALISED, Measure, measures_in, within
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from ci.contract.model import ModelContract, Monitoring
     from ci.monitor.periods import Periods
 
-METRICS = {"regression": "mae", "binary_classification": "roc_auc"}
-NOT_ESTIMATED = {
-    "multiclass_classification": "NannyML would need a probability for each class, and a model of "
-    "this task answers with the class alone"
-}
-CLASS = "predicted_class"
 LEAST_CHUNKS = 3
 LEAST_KNOWN = 0.5
 SAMPLED_ROWS, DRAWS = 2000, 200
@@ -33,7 +27,7 @@ TRUE_WORDS = {"true": 1, "false": 0}
 def performance(
     contract: ModelContract, rules: Monitoring, periods: Periods, risk: float
 ) -> dict[str, list[Measure]]:
-    """The metric of each analysis chunk by kind; empty where it can't be had (see ``note``).
+    """The metric of each analysis chunk by kind; empty where it can't be had (see `note`).
 
     Rows without a prediction don't count. ``risk`` is the share of chunks that may be over the
     limit by chance.
@@ -63,15 +57,25 @@ def _found(
     contract: ModelContract, rules: Monitoring, periods: Periods
 ) -> dict[str, list[Measure]]:
     if contract.task not in METRICS:
-        return {"estimated": [], "realised": realised_by_chunk(contract, rules, periods)}
+        guessed = accuracy(contract, rules, periods) if contract.probabilities else []
+        return {"estimated": guessed, "realised": realised_by_chunk(contract, rules, periods)}
     reference = _labelled(contract, rules, periods.reference)
-    if contract.task == "binary_classification" and reference[TARGET].nunique() < 2:
-        raise _bad_target(contract, rules, "is always the same in the reference")
+    if contract.task == "binary_classification":
+        _require_both(contract, rules, reference[TARGET])
     analysis = _with_class(contract, periods.analysis)
     realised = []
     if TARGET in analysis.columns and analysis[TARGET].notna().any():
         realised = _realised(contract, rules, reference, _labelled(contract, rules, analysis))
-    return {"estimated": _estimated(contract, rules, reference, analysis), "realised": realised}
+    return {"estimated": estimated(contract, rules, reference, analysis), "realised": realised}
+
+
+def _require_both(contract: ModelContract, rules: Monitoring, target: pd.Series[Any]) -> None:
+    rows = target.value_counts()
+    if len(rows) < 2:
+        raise bad_target(contract, rules, "is always the same in the reference")
+    if rows.min() < 2:
+        problem = f"is {rows.idxmin()} in a single row of the reference, where two are needed"
+        raise bad_target(contract, rules, problem)
 
 
 def _with_chance(
@@ -125,16 +129,6 @@ def _judged(contract: ModelContract, rules: Monitoring, rows: pd.DataFrame) -> t
     named = known[[TARGET]].set_axis([contract.evaluation.target], axis=1)
     truth = truth_of(contract, named, f"models/{contract.name}: monitoring period")
     return truth, guess_of(contract, {name: known[name].tolist() for name in contract.output})
-
-
-def note(contract: ModelContract, rules: Monitoring) -> str | None:
-    """Why there is no performance to show, or None where there is."""
-    if rules.target is None:
-        return "model.yaml names no monitoring.target: only the columns were checked."
-    if contract.task not in METRICS:
-        why = NOT_ESTIMATED.get(contract.task, f"NannyML has no estimator for {contract.task}")
-        return f"Nothing says how good a chunk is before its targets are in: {why}."
-    return None
 
 
 def realised_by_chunk(
@@ -193,55 +187,17 @@ def _labelled(contract: ModelContract, rules: Monitoring, table: pd.DataFrame) -
     except ValueError:
         finite = False
     if not finite:
-        raise _bad_target(contract, rules, "has a value that is no number")
+        raise bad_target(contract, rules, "has a value that is no number")
     if contract.task == "binary_classification" and not numbers.isin((0, 1)).all():
-        raise _bad_target(contract, rules, "has a value that is not 0 or 1")
+        raise bad_target(contract, rules, "has a value that is not 0 or 1")
     return _with_class(contract, known.assign(**{TARGET: numbers}))
-
-
-def _bad_target(contract: ModelContract, rules: Monitoring, problem: str) -> MlopsError:
-    return MlopsError(
-        "bad_period",
-        f"models/{contract.name}: the monitoring target {rules.target} {problem}; mend the script "
-        "that writes the periods.",
-    )
 
 
 def _with_class(contract: ModelContract, table: pd.DataFrame) -> pd.DataFrame:
     if contract.task == "regression":
         return table
-    output = next(iter(contract.output))
+    output = contract.answer
     return table.assign(**{CLASS: (table[output] >= 0.5).astype(int)})
-
-
-def _estimated(
-    contract: ModelContract, rules: Monitoring, reference: pd.DataFrame, analysis: pd.DataFrame
-) -> list[Measure]:
-    import nannyml
-
-    output, metric = next(iter(contract.output)), METRICS[contract.task]
-    estimator: Any
-    if contract.task == "regression":
-        estimator = nannyml.DLE(
-            # The prediction log leaves out personal data.
-            feature_column_names=[name for name in contract.input if name in analysis.columns],
-            y_pred=output,
-            y_true=TARGET,
-            metrics=[metric],
-            hyperparameters={"verbosity": -1},  # LightGBM writes to stdout below Python
-            **chunking(rules),
-        )
-    else:
-        estimator = nannyml.CBPE(
-            problem_type="classification_binary",
-            y_pred_proba=output,
-            y_pred=CLASS,
-            y_true=TARGET,
-            metrics=[metric],
-            **chunking(rules),
-        )
-    table = estimator.fit(reference).estimate(analysis).to_df()
-    return list(measures_in(table, (metric,), metric, "estimated"))
 
 
 def _realised(
@@ -249,7 +205,7 @@ def _realised(
 ) -> list[Measure]:
     import nannyml
 
-    output, metric = next(iter(contract.output)), METRICS[contract.task]
+    output, metric = contract.answer, METRICS[contract.task]
     regression = contract.task == "regression"
     calculator = nannyml.PerformanceCalculator(
         problem_type="regression" if regression else "classification_binary",

@@ -21,7 +21,7 @@ def segment_shares(contract: ModelContract, periods: Periods) -> Iterator[Share]
     """The share of each segment, and of those that are in the segment of the time before."""
     if contract.task != "segmentation":
         return
-    output = next(iter(contract.output))
+    output = contract.answer
     before, now = periods.reference[output], periods.analysis[output]
     for value in sorted(before.dropna().unique()):
         name = f"{output} {value}"

@@ -46,7 +46,7 @@ class Scorer:
             Field(name, column.type, column.nullable)
             for name, column in self._contract.input.items()
         ]
-        first = next(iter(self._contract.output))
+        first = self._contract.answer
         self._ranked = first if is_quantity(self._contract, first) else None
         self._shown = shown_columns(self._contract, plan.columns)
 

@@ -224,7 +224,7 @@ def _shares_in_words(
 
 
 def _extremes(contract: ModelContract, outcome: Outcome) -> list[Table]:
-    name = next(iter(contract.output))
+    name = contract.answer
     tables = []
     for title, rows in (("highest", outcome.top), ("lowest", outcome.bottom)):
         if rows:

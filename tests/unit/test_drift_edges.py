@@ -439,3 +439,11 @@ def test_what_is_no_yes_or_no_is_refused(
     error = binary.drift(bought(reference(), *before), bought(analysis(), *now))["error"]
     assert error["code"] == "bad_period"
     assert said in error["message"]
+
+
+def test_a_reference_with_a_single_yes_is_refused_before_nannyml_stumbles(binary: Checks) -> None:
+    usual = reference(actual=0)
+    usual.loc[7, "actual"] = 1
+    error = binary.drift(usual, analysis(actual=None))["error"]
+    assert error["code"] == "bad_period"
+    assert "is 1 in a single row of the reference, where two are needed" in error["message"]

@@ -498,3 +498,42 @@ def test_the_lower_end_of_the_interval_decides_against_the_champion() -> None:
     assert judged.interval
     assert judged.difference > -0.03 * judged.champion > judged.interval[0]
     assert line(gate(judged, champion=contract()), "primary_metric").result == "fail"
+
+
+def classes(**probabilities: str) -> ModelContract:
+    chance = {"type": "number", "minimum": 0, "maximum": 1}
+    columns = {name: {**chance, "probability_of": of} for name, of in probabilities.items()}
+    rules = {**CONTRACT["evaluation"], "metric": "accuracy", "also": []}
+    output = {"size": {"type": "string"}, **columns}
+    return contract(task="multiclass_classification", output=output, evaluation=rules)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (
+            classes(),
+            classes(p="large", q="small"),
+            "a prediction is an object with size, p, q instead of a value",
+        ),
+        (
+            classes(p="large", q="small"),
+            classes(),
+            "a prediction is a value instead of an object with size, p, q",
+        ),
+        (
+            classes(p="large", q="small"),
+            classes(p="small", q="large"),
+            "the output p is no longer the probability of large",
+        ),
+    ],
+)
+def test_probabilities_that_come_go_or_change_places_break_callers(
+    old: ModelContract, new: ModelContract, change: str
+) -> None:
+    assert change in breaking_changes(old, new)
+
+
+def test_a_further_class_breaks_nobody() -> None:
+    old, new = classes(p="large", q="small"), classes(p="large", q="small", r="family")
+    assert breaking_changes(old, new) == []

@@ -362,3 +362,28 @@ def test_a_task_without_a_right_answer_is_refused(
     error = made.mlops("offer", NAME, "--output", str(made.file))["error"]
     assert error["code"] == "no_label"
     assert not made.file.exists()
+
+
+def test_of_several_classes_the_row_is_unsure_whose_best_two_are_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance = {"type": "number", "minimum": 0, "maximum": 1}
+    shelves = ["top", "middle", "low"]
+    many = TASKS["multiclass_classification"]
+    columns = {f"p_{name}": {**chance, "probability_of": name} for name in shelves}
+    output = {"shelf": {"type": "string", "categories": shelves}, **columns}
+    made = labelling(tmp_path, monkeypatch, capsys, **{**BINARY, **many, "output": output})
+    table = made.rows(range(3)).assign(
+        shelf=["top", "middle", "low"],
+        p_top=[0.9, 0.34, 0.05],
+        p_middle=[0.1, 0.36, 0.45],
+        p_low=[0.0, 0.3, 0.5],
+    )
+    scored = tmp_path / "scored.csv"
+    table.to_csv(scored, index=False)
+    lines = made.offer("--scored", str(scored))
+    assert [line["predicted"] for line in lines] == ["middle", "low", "top"]
+    table.drop(columns="p_low").to_csv(scored, index=False)
+    made.file.unlink()
+    asked = ("offer", NAME, "--output", str(made.file), "--scored", str(scored))
+    assert made.mlops(*asked)["error"]["code"] == "no_uncertainty"
