@@ -26,6 +26,8 @@ CSV: dict[str, Any] = {
 }
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 SHOWN_ROWS = 3
+# What R's write.csv writes for a missing value, unless it is told otherwise.
+MARK = "NA"
 
 
 def read_table(path: Path, shown: str) -> pd.DataFrame:
@@ -105,6 +107,8 @@ def bad_table(shown: str, problem: str) -> MlopsError:
 def require_columns(table: pd.DataFrame, contract: ModelContract, shown: str) -> None:
     """Refuse a holdout without a column that the contract's evaluation needs, or with gaps there.
 
+    A gap that is written as text is refused in any column, see `require_no_mark`.
+
     Raises:
         MlopsError: ``bad_table``.
     """
@@ -117,6 +121,31 @@ def require_columns(table: pd.DataFrame, contract: ModelContract, shown: str) ->
         rows = [index for index, gap in enumerate(table[name].isna()) if gap]
         if rows:
             raise bad_table(shown, f"the column {name} has no value in {rows_in_words(rows)}")
+    require_no_mark(table, contract, rules.target, shown)
+
+
+def require_no_mark(
+    table: pd.DataFrame, contract: ModelContract, target: str | None, shown: str
+) -> None:
+    """Refuse missing values that were written as NA, in inputs or the target: it is read as text.
+
+    Raises:
+        MlopsError: ``bad_table``.
+    """
+    columns = dict(contract.input)
+    if target is not None:
+        columns[target] = contract.output[contract.answer]
+    for name, rules in columns.items():
+        if name not in table or MARK in (rules.categories or ()):
+            continue
+        rows = [index for index, marked in enumerate(table[name] == MARK) if marked]
+        if rows:
+            value = f", or name {MARK} under its categories in model.yaml if it is a value"
+            raise bad_table(
+                shown,
+                f"the column {name} is {MARK} in {rows_in_words(rows)}, as R writes what is "
+                f'missing: leave it empty (na = ""){value if rules.type == "string" else ""}',
+            )
 
 
 def rows_in_words(rows: Sequence[int]) -> str:

@@ -33,6 +33,8 @@ DEVIATIONS = 3
 # With 500 columns of noise and 840 rows, the rows of other weeks were all an alert.
 ROWS_A_COLUMN = 20
 RECONSTRUCTION = "reconstruction_error"
+# Errors below this are the computer's rounding.
+LEAST_ERROR = 1e-9
 
 
 def univariate(
@@ -154,6 +156,8 @@ def multivariate(
         column_names=varied, **chunking(layout.rules)
     )
     calculator.fit(_filled(periods.reference, varied))
+    if calculator._pca.n_components_ == len(varied):  # nothing is left out that could be an error
+        return []
     table = calculator.calculate(_filled(periods.analysis, varied)).to_df()
     return list(_rebuilt(table, layout, policy.alert.least_change, len(periods.reference), risk))
 
@@ -166,6 +170,17 @@ def _varied(contract: ModelContract, periods: Periods) -> list[str]:
 def too_wide(contract: ModelContract, periods: Periods) -> bool:
     """Whether a PCA would learn the reference's rows by heart, and find any others strange."""
     return len(periods.reference) < ROWS_A_COLUMN * len(_varied(contract, periods))
+
+
+def why_not_together(
+    contract: ModelContract, periods: Periods, found: Sequence[Measure]
+) -> str | None:
+    """Why ``found``, what `multivariate` says of the columns together, says nothing."""
+    if too_wide(contract, periods):
+        return f"the reference has fewer than {ROWS_A_COLUMN} rows for each column"
+    if not found and len(_varied(contract, periods)) > 1:
+        return "a PCA of so few columns rebuilds every row exactly, whatever changes"
+    return None
 
 
 def _filled(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -190,4 +205,5 @@ def _rebuilt(
         by_chance = norm.isf(risk / 2) * row_deviation
         by_chance *= math.sqrt(1 / layout.rows[measure.chunk] + 1 / of)
         width = max(DEVIATIONS * deviation, by_chance, least.reconstruction_error * mean)
+        width = max(width, LEAST_ERROR)
         yield within(measure, mean - width, mean + width)

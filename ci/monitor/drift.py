@@ -197,11 +197,11 @@ def _measured(
     from ci.monitor.chance import risk_of_chunk
     from ci.monitor.chunks import Layout
     from ci.monitor.distances import (
-        ROWS_A_COLUMN,
         grouped,
         multivariate,
         too_wide,
         univariate,
+        why_not_together,
     )
     from ci.monitor.estimate import note
     from ci.monitor.measures import TOGETHER, Unmeasured, measurable, unmeasured
@@ -219,12 +219,12 @@ def _measured(
     parts = alike(layout, few)
     found = [each for part in parts for each in univariate(contract, policy, *part, risk)]
     left_out = unmeasured(contract, periods, found)
-    if too_wide(contract, few):
-        reason = f"the reference has fewer than {ROWS_A_COLUMN} rows for each column"
-        left_out.append(Unmeasured(TOGETHER, reason))
     found = [measure for measure in found if measure.value is not None]
     together = [(layout, few)] if any(too_wide(contract, part) for _, part in parts) else parts
-    found += [each for part in together for each in multivariate(contract, policy, *part, risk)]
+    rebuilt = [each for part in together for each in multivariate(contract, policy, *part, risk)]
+    if reason := why_not_together(contract, few, rebuilt):
+        left_out.append(Unmeasured(TOGETHER, reason))
+    found += rebuilt
     for share in wanted:
         for days, part in parts:
             found += measured(share.within(part), days, policy.alert.least_change, risk)

@@ -57,16 +57,18 @@ def _read(contract: ModelContract, source: Outcomes, target: str, folder: Path) 
     """Rows with an outcome, in the order in which they came."""
     import pandas as pd
 
-    from ci.evaluate.table import read_table
+    from ci.evaluate.table import read_table, require_no_mark
 
     path = folder / source.table
     if not path.is_file():
         raise _bad(contract, source, "the file is missing")
-    table = read_table(path, f"models/{contract.name}/{source.table}")
+    shown = f"models/{contract.name}/{source.table}"
+    table = read_table(path, shown)
     wanted = [*source.key, target, *([source.arrived] if source.arrived else [])]
     absent = [name for name in wanted if name not in table.columns]
     if absent:
         raise _bad(contract, source, f"it has no column {absent[0]}, which model.yaml names")
+    require_no_mark(table[[target]], contract, target, shown)
     if source.arrived:
         try:
             times = pd.to_datetime(table[source.arrived], format="ISO8601", utc=True)

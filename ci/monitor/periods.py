@@ -211,6 +211,7 @@ def _read(
     servable: Servable, rules: Monitoring, path: Path, shown: str | None = None
 ) -> tuple[Drawn, str]:
     """The table in ``path`` with all that the check needs, and how it is called in sentences."""
+    from ci.evaluate.table import require_no_mark
     from ci.monitor.sample import read_drawn
 
     contract = servable.contract
@@ -224,6 +225,7 @@ def _read(
     absent = [name for name in wanted if name not in drawn.table.columns]
     if absent:
         raise _bad(contract, path.name, f"has no column {absent[0]}, which model.yaml names")
+    require_no_mark(drawn.table, contract, rules.target, shown)
     return drawn, shown
 
 

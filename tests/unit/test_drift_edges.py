@@ -332,7 +332,8 @@ def test_a_column_that_became_empty_is_an_alert(checks: Checks, column: str) -> 
 def test_a_column_that_was_always_empty_is_named_and_quiet(checks: Checks) -> None:
     checked = checks.drift(reference(shelf=None), analysis(shelf=None))
     assert "shelf" not in alerts(checked)
-    assert left_out(checked) == {"shelf": "has no values in one of the periods"}
+    assert left_out(checked)["shelf"] == "has no values in one of the periods"
+    assert set(left_out(checked)) == {"shelf", TOGETHER}, "two columns are left"
 
 
 CONSTANT = {"price": 3.0, "shelf": "top", "promoted": True}
@@ -447,3 +448,68 @@ def test_a_reference_with_a_single_yes_is_refused_before_nannyml_stumbles(binary
     error = binary.drift(usual, analysis(actual=None))["error"]
     assert error["code"] == "bad_period"
     assert "is 1 in a single row of the reference, where two are needed" in error["message"]
+
+
+def inputs(checks: Checks, **columns: Any) -> None:
+    """Let the model take these columns and no others."""
+    path = checks.repository.model_dir("small") / "model.yaml"
+    contract = yaml.safe_load(path.read_text())
+    contract["input"] = columns
+    path.write_text(yaml.safe_dump(contract, sort_keys=False))
+
+
+def test_two_columns_that_a_pca_rebuilds_exactly_are_not_compared_by_the_rounding(
+    checks: Checks,
+) -> None:
+    inputs(checks, price=INPUT["price"], shelf=INPUT["shelf"])
+    found = checks.drift(reference(), analysis())
+    said = "a PCA of so few columns rebuilds every row exactly, whatever changes"
+    assert left_out(found)[TOGETHER] == said
+    assert TOGETHER not in {each["name"] for each in found["features"]}
+
+
+def test_two_columns_that_always_went_together_and_no_longer_do_are_an_alert(
+    checks: Checks,
+) -> None:
+    inputs(checks, price=INPUT["price"], taxed=INPUT["price"])
+    before, now = reference(), analysis()
+    before["taxed"], now["taxed"] = before["price"] * 1.1, now["price"] * 1.1
+    assert not alerts(checks.drift(before, now)), "rounding is no error"
+    now["taxed"] = now["taxed"].sample(frac=1, random_state=1).to_numpy()
+    assert alerts(checks.drift(before, now)) == {TOGETHER}
+
+
+@pytest.mark.parametrize(
+    ("column", "file", "tail"),
+    [
+        ("price", "reference.csv", 'leave it empty (na = ""); mend the script'),
+        (
+            "shelf",
+            "analysis.csv",
+            "or name NA under its categories in model.yaml if it is a value;",
+        ),
+        ("actual", "analysis.csv", 'leave it empty (na = ""); mend the script'),
+    ],
+)
+def test_what_r_writes_for_a_missing_value_is_not_read_as_text(
+    checks: Checks, column: str, file: str, tail: str
+) -> None:
+    before, now = reference(), analysis()
+    table = now if file.startswith("analysis") else before
+    table[column] = table[column].astype(object)
+    table.loc[[3, 5], column] = "NA"
+    error = checks.drift(before, now)["error"]
+    assert error["code"] == "bad_table"
+    assert error["message"].startswith(f"models/small/evaluation/{file}: the column {column} is NA")
+    assert "in 2 rows, such as rows 4 and 6, as R writes what is missing: " in error["message"]
+    assert tail in error["message"]
+
+
+def test_na_that_the_contract_lists_is_a_value(checks: Checks) -> None:
+    path = checks.repository.model_dir("small") / "model.yaml"
+    contract = yaml.safe_load(path.read_text())
+    contract["input"]["shelf"]["categories"] = ["top", "low", "NA"]
+    path.write_text(yaml.safe_dump(contract, sort_keys=False))
+    now = analysis()
+    now.loc[now["shelf"] == "top", "shelf"] = "NA"
+    assert of(checks.drift(reference(), now), "shelf", "jensen_shannon")["alert"]

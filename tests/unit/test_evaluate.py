@@ -273,9 +273,9 @@ def test_an_untrained_or_changed_model_is_sent_to_training(tmp_path: Path) -> No
     assert "type: mlops train demand" in error_of(repository).message
 
 
-def text_in(column: str, *rows: int) -> pd.DataFrame:
+def text_in(column: str, *rows: int, text: str = "?") -> pd.DataFrame:
     table = holdout().astype({column: object})
-    table.loc[list(rows), column] = "NA"
+    table.loc[list(rows), column] = text
     return table
 
 
@@ -290,6 +290,7 @@ def text_in(column: str, *rows: int) -> pd.DataFrame:
         (text_in("units_last_week", 3), "column units_last_week must be a number, but"),
         (text_in("department", 3), "the column department must be one of A, B"),
         (text_in("promoted", 3), "the column promoted must be a boolean"),
+        (text_in("promoted", 3, text="NA"), "promoted is NA in row 4, as R writes what is missing"),
         (holdout().assign(units_last_week=-1.0), "must be at least 0"),
         (holdout().iloc[:0], "it has no rows"),
     ],
