@@ -101,7 +101,7 @@ def _false_alarms(
     trained: Trained, way: str, seeds: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[int, Any]:
     # An estimate is shown and never alerts, and it is most of the time that a check takes.
-    monkeypatch.setattr("ci.monitor.performance._estimated", lambda *_: [])
+    monkeypatch.setattr("ci.monitor.performance.estimated", lambda *_: [])
     reference = reference_of(trained.servable(), trained.folder, tmp_path / "log")
     return false_alarms(trained.contract, reference, way, seeds)
 

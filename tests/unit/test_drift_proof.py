@@ -110,7 +110,7 @@ def test_of_200_resampled_references_two_per_cent_at_most_are_alerts(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An estimate is shown and never alerts, and it is most of the time that a check takes.
-    monkeypatch.setattr("ci.monitor.performance._estimated", lambda *_: [])
+    monkeypatch.setattr("ci.monitor.performance.estimated", lambda *_: [])
     found = false_alarms(name, CHECKS, target="actual")
     assert len(found) <= CHECKS * PER_CENT / 100, found
 

@@ -156,7 +156,7 @@ def real(month: Month, monkeypatch: pytest.MonkeyPatch) -> RealMonth:
 
     monkeypatch.setattr("ci.monitor.drift._servable", servable)
     # An estimate is shown and never alerts, and it is most of the time that a check takes.
-    monkeypatch.setattr("ci.monitor.performance._estimated", lambda *_: [])
+    monkeypatch.setattr("ci.monitor.performance.estimated", lambda *_: [])
     return RealMonth(month)
 
 
