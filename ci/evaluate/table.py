@@ -118,7 +118,7 @@ def require_columns(table: pd.DataFrame, contract: ModelContract, shown: str) ->
     if absent:
         raise bad_table(shown, f"the column {absent[0]} is missing, which model.yaml names")
     for name in (rules.target, rules.unit, *rules.check_units, *rules.baselines.values()):
-        rows = [index for index, gap in enumerate(table[name].isna()) if gap]
+        rows = _rows_of(table[name].isna())
         if rows:
             raise bad_table(shown, f"the column {name} has no value in {rows_in_words(rows)}")
     require_no_mark(table, contract, rules.target, shown)
@@ -138,7 +138,7 @@ def require_no_mark(
     for name, rules in columns.items():
         if name not in table or MARK in (rules.categories or ()):
             continue
-        rows = [index for index, marked in enumerate(table[name] == MARK) if marked]
+        rows = _rows_of(table[name] == MARK)
         if rows:
             value = f", or name {MARK} under its categories in model.yaml if it is a value"
             raise bad_table(
@@ -146,6 +146,12 @@ def require_no_mark(
                 f"the column {name} is {MARK} in {rows_in_words(rows)}, as R writes what is "
                 f'missing: leave it empty (na = ""){value if rules.type == "string" else ""}',
             )
+
+
+def _rows_of(mask: pd.Series[bool]) -> list[int]:
+    """The places where ``mask`` holds; it is unknown where pandas' nullable types have no value."""
+    found: list[int] = mask.to_numpy(dtype=bool, na_value=False).nonzero()[0].tolist()
+    return found
 
 
 def rows_in_words(rows: Sequence[int]) -> str:

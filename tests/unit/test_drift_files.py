@@ -63,3 +63,14 @@ def test_rows_with_more_cells_than_the_header_are_refused(
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["code"] == "bad_table"
     assert "analysis.csv: its rows have more cells than its header has names" in error["message"]
+
+
+def test_gaps_in_pandas_own_nullable_types_are_gaps(checks: Checks) -> None:
+    plain = analysis()
+    plain.loc[[3, 5], ["price", "actual"]] = None
+    plain.loc[[4, 6], "shelf"] = None
+    wanted = parquet(checks, plain)
+    nullable = plain.astype({"price": "Float64", "actual": "Float64", "shelf": "string"})
+    found = parquet(checks, nullable)
+    assert found["features"] == wanted["features"]
+    assert found["performance"] == wanted["performance"]
