@@ -127,7 +127,7 @@ def _ask(repository: Repository, contract: ModelContract, deployed: Deployed) ->
 def _meaning(contract: ModelContract, prediction: Any) -> str:
     """The prediction in the contract's words."""
     values = prediction if isinstance(prediction, dict) else {contract.answer: prediction}
-    first = next(iter(contract.output.values()))
+    first = contract.output[contract.answer]
     shown = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values.values())
     unit = f" {first.unit}" if first.unit else ""
     what = first.description or contract.description
