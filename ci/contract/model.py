@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ci.contract.base import Contract, Name, TablePath, Text, misfit
 from ci.contract.batch import Batch
 from ci.contract.columns import Column, ColumnName, Parameter, Scalar
+from ci.contract.probabilities import probabilities_of, require_probabilities
 from ci.contract.retraining import Retraining
 from ci.contract.tuning import Tuning, dimensions
 from ci.yaml_file import Problem, ProblemsError, parse, read_yaml
@@ -189,7 +190,7 @@ class ModelContract(Contract):
                 "evaluation",
                 "target",
             )
-        self._probabilities_fit()
+        require_probabilities(self.task, self.input, self.output)
         if self.task != "ranking" and len(self.output) != 1 + len(self.probabilities):
             raise misfit(f"a {self.task} model has exactly one output column", "output")
         allowed = METRICS_OF_TASK[self.task]
@@ -220,39 +221,6 @@ class ModelContract(Contract):
                 text = f"an output of a {self.task} model is {' or '.join(allowed)}"
                 raise misfit(f"{text}, not {column.type}", "output", name, "type")
 
-    def _probabilities_fit(self) -> None:
-        for part, columns in (("input", self.input), ("output", self.output)):
-            for name, column in columns.items():
-                if column.probability_of is None:
-                    continue
-                if part == "input" or self.task != "multiclass_classification":
-                    text = "only an output of a multiclass_classification is a class's probability"
-                    raise misfit(text, part, name, "probability_of")
-                if (column.type, column.minimum, column.maximum) != ("number", 0, 1):
-                    text = "a probability has type: number, minimum: 0 and maximum: 1"
-                    raise misfit(text, part, name)
-                if name == self.answer:
-                    text = "the answer comes first; move it above the probabilities of its classes"
-                    raise misfit(text, part, name, "probability_of")
-        self._every_class_has_one()
-
-    def _every_class_has_one(self) -> None:
-        named = self.probabilities
-        classes = self.output[self.answer].categories or list(named)
-        for name, column in self.output.items():
-            own = column.probability_of
-            if own is not None and str(own) not in classes:
-                text = f"{own!s} is no category of {self.answer}"
-                raise misfit(text, "output", name, "probability_of")
-            if own is not None and named[str(own)] != name:
-                text = f"{named[str(own)]} is the probability of {own!s} too; name each class once"
-                raise misfit(text, "output", name, "probability_of")
-        absent = [each for each in classes if named and each not in named]
-        if absent or len(named) == 1:
-            one = absent[0] if absent else "a second class"
-            text = f"no column is the probability_of {one}; give that of each class, or none"
-            raise misfit(text, "output")
-
     @property
     def answer(self) -> str:
         """The output column with the answer itself; of a ranking the first."""
@@ -261,11 +229,7 @@ class ModelContract(Contract):
     @property
     def probabilities(self) -> dict[str, str]:
         """Each class, as text, and the output column with its probability."""
-        return {
-            str(rules.probability_of): name
-            for name, rules in self.output.items()
-            if rules.probability_of is not None
-        }
+        return probabilities_of(self.output)
 
     @property
     def predict_file(self) -> str:
