@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bentos.records import PREDICTIONS_FILE
 from ci.errors import MlopsError
 from ci.monitor.chunks import TARGET, TIME, chunk_of
-from ci.monitor.periods import LEAST_ANALYSIS_ROWS, as_column, as_output
+from ci.monitor.columns import as_column, as_output
+from ci.monitor.periods import LEAST_ANALYSIS_ROWS
 from ci.observe.recorded import is_own, kept_files, parsed
 
 if TYPE_CHECKING:
