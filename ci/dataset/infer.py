@@ -28,12 +28,21 @@ _PERSONAL = re.compile(
     r"|(customer|household|user|person|patient|client|member|employee|card)_?(id|nr|no|number)"
     r"|income|marital_status|religion|nationality|lat(itude)?|lon(gitude)?)($|_)"
 )
+# A shop has a name and an address too; nobody is known by them.
+_THING = re.compile(
+    r"(^|_)((aisle|article|branch|brand|campaign|category|chain|country|day|department|dept|depot"
+    r"|event|holiday|item|market|month|outlet|product|promo|promotion|region|section|segment|shop"
+    r"|sku|store|supplier|vendor|warehouse)"
+    r"_(name|e?mail|phone|tel|telephone|fax|street|address|postcode|zip|city|lat(itude)?"
+    r"|lon(gitude)?)|(article|item|product|shop|sku|store)_age)($|_)"
+)
 
 
 def looks_personal(column: str) -> bool:
     """Whether a column of this name usually holds personal data."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower().replace("ß", "ss")
-    return bool(_PERSONAL.search(re.sub(r"[^a-z0-9]+", "_", words)))
+    words = re.sub(r"[^a-z0-9]+", "_", words)
+    return bool(_PERSONAL.search(_THING.sub("_", words)))
 
 
 @dataclass

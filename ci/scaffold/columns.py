@@ -172,6 +172,8 @@ def _unusable(table: Table, header: str, rules: DatasetColumn) -> str | None:
         return "an identifier"
     if rules.missing >= 1:
         return "always missing"
+    if rules.type == "string" and not rules.categories and rules.pii:
+        return "text on persons (pii in the dataset's contract), whose values are not listed"
     if rules.type == "string" and not rules.categories:
         return "free text, or has too many values"
     if len(rules.categories or []) > MOST_CATEGORIES:

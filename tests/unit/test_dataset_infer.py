@@ -83,13 +83,22 @@ def test_personal_data_is_not_listed_as_categories() -> None:
         "zip",
         "Straße",
         "home_address",
+        "Store Manager Name",
+        "store_customer_id",
+        "customer_segment_age",
     ],
 )
 def test_names_that_look_personal(name: str) -> None:
     assert looks_personal(name)
 
 
-@pytest.mark.parametrize("name", ["product_id", "price", "store", "percentage", "week", "filename"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("product_id", "price", "store", "percentage", "week", "filename"),
+        *("Product Name", "storeCity", "aisle.name", "item_age_days", "Shop_Zip", "store_lat"),
+    ],
+)
 def test_names_that_do_not(name: str) -> None:
     assert not looks_personal(name)
 

@@ -134,6 +134,14 @@ def test_the_inputs_are_the_usable_columns_with_their_rules(repository: Reposito
     assert "#   note: free text" in text
 
 
+def test_why_a_text_on_persons_is_left_out(repository: Repository) -> None:
+    columns = {**COLUMNS, "cashier": {"type": "string", "pii": True}}
+    write_dataset(repository, "tills", columns)
+    folder = new_model(repository, "fresh", "python", "tills", "units sold")
+    text = (folder / "model.yaml").read_text(encoding="utf-8")
+    assert "#   cashier: text on persons (pii in the dataset's contract)" in text
+
+
 def test_an_example_comes_from_the_data_but_never_a_persons(repository: Repository) -> None:
     write_rows(repository, "sales", [a_row(number) for number in range(1, 400)])
     new_model(repository, "fresh", "python", "sales", "units sold")
