@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ci.dataset.dialect import refuse
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 # What is read at a time; the file's own row groups may each be the whole file.
 BUFFER_BYTES = 4 << 20
 READ_ROWS = 65_536
+# In the metadata of a Parquet file that was joined from several: their names and rows.
+FILES_KEY = b"kronkers.files"
 
 
 def open_parquet(path: Path) -> TableFile:
@@ -51,7 +54,9 @@ def open_parquet(path: Path) -> TableFile:
         except (pa.ArrowException, OSError) as error:
             raise refuse(path, f"it is damaged ({str(error).splitlines()[0]})") from None
 
-    return TableFile(path, names, rows, frozenset(), [], batches)
+    files = json.loads((schema.metadata or {}).get(FILES_KEY, b"[]"))
+    joined = tuple((str(name), int(count)) for name, count in files)
+    return TableFile(path, names, rows, frozenset(), [], batches, joined)
 
 
 def _is_simple(kind: pa.DataType) -> bool:

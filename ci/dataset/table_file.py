@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class TableFile:
     """A file whose way of writing is known: ``notes`` say in sentences what was decided.
 
-    ``numbers`` are the columns of CSV whose texts all are numbers.
+    ``numbers`` are the columns of CSV whose texts all are numbers. ``files`` are the names and rows
+    of the files that it was joined from, in order; of any other table none.
     """
 
     path: Path
@@ -25,6 +26,15 @@ class TableFile:
     numbers: frozenset[str]
     notes: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
+    files: tuple[tuple[str, int], ...] = ()
+
+    def origin(self, row: int) -> str | None:
+        """Which row of which file the ``row`` (from 1) was, where several were joined."""
+        for name, rows in self.files:
+            if row <= rows:
+                return f"row {row:,} of {name}"
+            row -= rows
+        return None
 
     def tables(self, rows_per_chunk: int) -> Iterator[pa.Table]:
         """The rows in order, ``rows_per_chunk`` at a time; the last piece may be shorter.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import closing
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def score_parts(
     ):
         for index, group in groupby(finished, key=lambda piece: piece[0]):
             with PartWriter(folder, plan, index) as writer:
-                for piece in _counted(plan, group, bad, advance):
+                for piece in _counted(file, plan, group, bad, advance):
                     writer.add(piece)
             bad += folder.finish(writer.part()).bad
 
@@ -101,6 +102,7 @@ def _first_done(waiting: deque[tuple[int, Pending]]) -> tuple[int, Done]:
 
 
 def _counted(
+    file: TableFile,
     plan: Plan,
     group: Iterable[tuple[int, Done]],
     bad: int,
@@ -108,11 +110,19 @@ def _counted(
 ) -> Iterator[Done]:
     """The pieces of a part, as long as no more rows are bad than allowed."""
     for _, piece in group:
-        bad += len(piece.bad.numbers) if piece.bad else 0
-        if piece.bad and bad > plan.most_bad_rows:
-            raise _too_many_bad_rows(plan, piece.bad, bad)
-        yield piece
+        found = _with_origin(piece.bad, file) if piece.bad else None
+        bad += len(found.numbers) if found else 0
+        if found and bad > plan.most_bad_rows:
+            raise _too_many_bad_rows(plan, found, bad)
+        yield replace(piece, bad=found)
         advance(piece.rows)
+
+
+def _with_origin(bad: BadRows, file: TableFile) -> BadRows:
+    """The same; of a table that was joined, each reason says which row of which file it is."""
+    origins = [file.origin(number) for number in bad.numbers]
+    pairs = zip(bad.reasons, origins, strict=True)
+    return replace(bad, reasons=[f"{why} ({at})" if at else why for why, at in pairs])
 
 
 def _too_many_bad_rows(plan: Plan, bad: BadRows, found: int) -> MlopsError:

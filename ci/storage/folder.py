@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from ci.contract.base import TABLE_SUFFIXES
+from ci.dataset.parquet import FILES_KEY
 from ci.dataset.tabular import open_table
 from ci.errors import MlopsError
 
@@ -73,7 +75,8 @@ def join_tables(paths: Sequence[Path], target: Path, verbatim: Collection[str] =
     import pyarrow.parquet as pq
 
     files = [open_table(path, verbatim) for path in paths]
-    schema = _schema(files)
+    joined = json.dumps([(file.path.name, file.rows) for file in files])
+    schema = _schema(files).with_metadata({FILES_KEY: joined})
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for file in files:
             for table in file.tables(ROWS_A_GROUP):

@@ -330,6 +330,18 @@ def test_a_folder_that_is_no_table_is_refused_by_name(
     assert not (repository.root / "out").exists()
 
 
+def test_a_bad_row_of_a_folder_is_named_by_its_file(score: Score, tmp_path: Path) -> None:
+    share(tmp_path / "share")
+    late = rows(900).iloc[600:].assign(x=lambda table: table["x"].where(table.index != 611))
+    late.to_parquet(tmp_path / "share" / "c.parquet", index=False)
+    batch = {"input": {"folder": str(tmp_path / "share")}, "delivery": {"folder": "out"}}
+    assert "row 612: x must not be missing (row 12 of c.parquet)" in score(batch)["said"]
+    allowed = score({**batch, "max_bad_rows": 1})
+    quarantine = pd.read_csv(allowed["quarantine"])
+    assert quarantine["row_in_input"].tolist() == [612]
+    assert quarantine["problem"].tolist() == ["x must not be missing (row 12 of c.parquet)"]
+
+
 def test_what_is_not_there_or_does_not_answer_is_one_sentence(
     score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
