@@ -48,7 +48,18 @@ def ensure_dataset(repository: Repository, name: str, table: str | None) -> Path
     """The path of the dataset's ``table`` (its only one, where none is named), checked.
 
     Raises:
-        MlopsError: ``unknown_dataset``, ``unknown_table``, ``bad_data``, ``checkout_failed``,
+        MlopsError: ``bad_data``, and what `bring_dataset` raises.
+    """
+    path = bring_dataset(repository, name, table)
+    ensure_valid(repository, name)
+    return path
+
+
+def bring_dataset(repository: Repository, name: str, table: str | None) -> Path:
+    """The same, unchecked.
+
+    Raises:
+        MlopsError: ``unknown_dataset``, ``unknown_table``, ``checkout_failed``,
             ``pipeline_failed``, or ``missing_data`` where it is stored nowhere.
     """
     from ci.assets.objects import check_out, objects_in
@@ -76,5 +87,4 @@ def ensure_dataset(repository: Repository, name: str, table: str | None) -> Path
             f"{repository.relative(path)} is not here; bring it with `mlops restore`, and try "
             "again.",
         )
-    ensure_valid(repository, name)
     return path

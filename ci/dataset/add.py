@@ -18,6 +18,7 @@ from ci.dataset.infer import ColumnProfile
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import contract_yaml, write_csv
+from ci.dataset.zones import in_utc
 from ci.errors import MlopsError
 from ci.files import write_whole
 from ci.pipeline.dvc import environment
@@ -100,7 +101,8 @@ def incoming(repository: Repository, name: str) -> Iterator[Path]:
 
 def _copy(source: TableFile, path: Path) -> list[ColumnProfile]:
     profiles = [ColumnProfile(column) for column in source.columns]
-    for table in write_csv(source.tables(ROWS_PER_CHUNK), path):
+    tables = (in_utc(table, source.zoned) for table in source.tables(ROWS_PER_CHUNK))
+    for table in write_csv(tables, path):
         for profile, column in zip(profiles, table.combine_chunks().columns, strict=True):
             for chunk in column.chunks:
                 profile.add(chunk)

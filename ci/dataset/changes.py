@@ -38,7 +38,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Change:
-    """A column in both versions.
+    """A column of the contract in both versions; ``new`` if the version before did not have it.
 
     ``drift`` is the Kolmogorov-Smirnov distance of numbers, and the largest change of a value's
     share for texts; both are 0 to 1, and None for timestamps or without values. Personal data has
@@ -50,6 +50,7 @@ class Change:
     after: Summary
     drift: float | None
     shifted: bool
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def compare(table: Table, before: Path | None, after: Path) -> Comparison:
     for name, rules in table.columns.items():
         drift = _drift(rules, old.sample[name], new.sample[name])
         shifted = drift is not None and drift > SHIFTED
-        changes.append(Change(name, old.summary(name), new.summary(name), drift, shifted))
+        is_new = name not in old.columns
+        changes.append(Change(name, old.summary(name), new.summary(name), drift, shifted, is_new))
     return Comparison(old.rows, new.rows, changes, same=old.digests == new.digests)
 
 
@@ -85,6 +87,7 @@ class _Version:
         self._rules = table.columns
         file = open_table(path, [n for n, c in table.columns.items() if c.type == "string"])
         self.rows = file.rows
+        self.columns = file.columns
         chosen = _chosen(file.rows)
         self._missing = dict.fromkeys(table.columns, 0)
         self._ranges: dict[str, list[Any]] = {name: [] for name in table.columns}
@@ -93,7 +96,7 @@ class _Version:
         start = 0
         for piece in file.tables(PIECE_ROWS):
             for name, rules in table.columns.items():
-                values, _ = as_type(piece.column(name).combine_chunks(), rules.type)
+                values, _ = as_type(_column(piece, name), rules.type)
                 here = chosen[(chosen >= start) & (chosen < start + piece.num_rows)] - start
                 self._add(name, rules, values, here)
             start += piece.num_rows
@@ -120,6 +123,15 @@ class _Version:
         plain = float if self._rules[name].type in NUMBERS else str
         least, most = (plain(min(ends)), plain(max(ends))) if ends else (None, None)
         return Summary(self._missing[name] / self.rows, least, most)
+
+
+def _column(piece: pa.Table, name: str) -> pa.Array:
+    """The values; missing ones where the version does not have the column."""
+    import pyarrow as pa
+
+    if name not in piece.column_names:
+        return pa.nulls(piece.num_rows, pa.string())
+    return piece.column(name).combine_chunks()
 
 
 def _chosen(rows: int) -> Any:
@@ -161,6 +173,8 @@ def in_words(changes: list[Change]) -> list[str]:
 
 def _said(change: Change) -> list[str]:
     old, new = change.before, change.after
+    if change.new:
+        return ["**it is new**"]
     said = []
     if change.shifted:
         said.append(f"**its values shifted** (drift {change.drift:.2f} of 1)")

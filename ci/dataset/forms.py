@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ci.dataset.values import PATTERNS, holds, text_bytes
+from ci.dataset.values import PATTERNS, ZONED, holds, text_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +18,7 @@ FORMS: dict[str, str] = {
         r"^\s*-?((0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?|(0|[1-9][0-9]*)[eE][-+][0-9]+)\s*$"
     ),
     "timestamp": PATTERNS["timestamp"],
+    "zoned": ZONED,
     "boolean": PATTERNS["boolean"],
     "group_comma": r"^\s*-?[1-9][0-9]{0,2},[0-9]{3}\s*$",
     "comma": r"^\s*-?(0|[1-9][0-9]*)?,[0-9]+\s*$",
@@ -80,11 +81,11 @@ class ColumnForms:
 
     @property
     def kind(self) -> str:
-        """``number``, ``boolean``, ``timestamp`` or ``text``."""
+        """``number``, ``boolean``, ``timestamp``, ``zoned`` (timestamps too) or ``text``."""
         forms = self.seen.keys() - {"marker"}
         if forms and forms <= _NUMBERS | {"spaced"} and forms != {"spaced"}:
             return "number"
-        if forms in ({"boolean"}, {"timestamp"}):
+        if forms in ({"boolean"}, {"timestamp"}, {"zoned"}):
             return next(iter(forms))
         return "number" if forms == {"spaced"} else "text"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.dataset.dialect import refuse
 from ci.dataset.table_file import TableFile
+from ci.dataset.values import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,20 +93,7 @@ def _simple(column: pa.Array) -> pa.Array:
     if types.is_boolean(kind):
         return column
     if types.is_timestamp(kind):
-        return _iso(column)
+        return iso(column)
     texts = column.cast(pa.string())
     texts.validate(full=True)  # Parquet may hold texts that are not UTF-8
     return texts
-
-
-def _iso(column: pa.Array) -> pa.Array:
-    """Times as ISO text in UTC, as short as they are exact."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    plain = column.cast(pa.timestamp("us"), safe=False)
-    for unit, fmt in (("D", "%Y-%m-%d"), ("s", "%Y-%m-%d %H:%M:%S")):
-        floor = pc.floor_temporal(plain, unit="day" if unit == "D" else "second")
-        if pc.all(pc.equal(floor, plain)).as_py() is not False:
-            return pc.strftime(plain.cast(pa.timestamp("s"), safe=False), format=fmt)
-    return plain.cast(pa.string())

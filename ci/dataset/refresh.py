@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.assets.objects import file_md5
-from ci.clock.inputs import ensure_dataset
+from ci.clock.inputs import bring_dataset, ensure_dataset
 from ci.console import step
 from ci.contract.dataset import dataset_dir, load_dataset
 from ci.dataset.add import dvc_tracked, incoming, put_version
@@ -15,6 +15,7 @@ from ci.dataset.cleaning import Cleaner
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import write_csv
+from ci.dataset.zones import in_utc
 from ci.errors import MlopsError
 from ci.fingerprint import recorded_digest
 from ci.report.markdown import plain
@@ -91,7 +92,9 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
     target = dataset_dir(repository, name) / table.file
     recorded = recorded_digest(repository.root, repository.relative(target))
     there = recorded or target.is_file()
-    current = ensure_dataset(repository, name, called) if there else None
+    # Rows that are replaced may lack what the contract asks of the next ones.
+    current_of = ensure_dataset if rules.mode == "append" else bring_dataset
+    current = current_of(repository, name, called) if there else None
     source = shown(rules.source)
     with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
         fetched, notes = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
@@ -151,8 +154,9 @@ def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: TableFile) ->
     if old is not None:
         for piece in open_table(old, _texts(table)).tables(PIECE_ROWS):
             yield _in_order(cleaner.old_rows(piece), table)
+    moments = [name for name, rules in table.columns.items() if rules.type == "timestamp"]
     for piece in new.tables(PIECE_ROWS):
-        yield _in_order(cleaner.clean(piece), table)
+        yield _in_order(cleaner.clean(in_utc(piece, moments)), table)
 
 
 def _in_order(piece: pa.Table, table: Table) -> pa.Table:

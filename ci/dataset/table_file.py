@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class TableFile:
     """A file whose way of writing is known: ``notes`` say in sentences what was decided.
 
-    ``numbers`` are the columns of CSV whose texts all are numbers. ``files`` are the names and rows
-    of the files that it was joined from, in order; of any other table none.
+    ``numbers`` are the columns of CSV whose texts all are numbers, and ``zoned`` those whose texts
+    all are times with a zone. ``files`` are the names and rows of the files that it was joined
+    from, in order; of any other table none.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class TableFile:
     notes: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     files: tuple[tuple[str, int], ...] = ()
+    zoned: frozenset[str] = frozenset()
 
     def origin(self, row: int) -> str | None:
         """Which row of which file the ``row`` (from 1) was, where several were joined."""

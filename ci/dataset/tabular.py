@@ -85,7 +85,8 @@ def _open_csv(path: Path, verbatim: Collection[str]) -> TableFile:
             yield pa.RecordBatch.from_arrays(arrays, names=dialect.names)
 
     notes = [*dialect.notes, *_form_notes(forms, signs)]
-    return TableFile(path, dialect.names, rows, frozenset(signs), notes, batches)
+    zoned = frozenset(name for name, column in forms.items() if column.kind == "zoned")
+    return TableFile(path, dialect.names, rows, frozenset(signs), notes, batches, zoned=zoned)
 
 
 def _column_forms(
@@ -126,6 +127,11 @@ def _form_notes(forms: dict[str, ColumnForms], signs: dict[str, str]) -> list[st
             notes.append(f"Column {name} has decimal commas.")
         if "marker" in column.seen and column.kind != "text":
             notes.append(f"Column {name}: {column.seen['marker'][1]} was read as missing.")
+        if column.kind == "zoned":
+            row, text = column.seen["zoned"]
+            notes.append(
+                f"Column {name}: times with a zone, such as {text} in row {row}, are kept in UTC."
+            )
         if column.seen.keys() - {"marker"} == {"local_date"}:
             notes.append(
                 f"Column {name} is text: dates are read only as 2017-01-31, and not as "

@@ -21,6 +21,11 @@ PATTERNS: dict[str, str] = {
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
     ),
 }
+# A moment that says how far its clock is from UTC: 2017-11-06T14:30:00+01:00, or with a Z.
+ZONED = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+)
 
 
 def arrow_type(kind: FieldType) -> pa.DataType:
@@ -45,6 +50,19 @@ def as_type(values: pa.Array, kind: FieldType) -> tuple[pa.Array, pa.Array | Non
 
     is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
     return typed(values, kind) if is_text else native(values, kind)
+
+
+def iso(times: pa.Array) -> pa.Array:
+    """Times as ISO text in UTC, as short as they are exact."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = times.cast(pa.timestamp("us"), safe=False)
+    for unit, fmt in (("D", "%Y-%m-%d"), ("s", "%Y-%m-%d %H:%M:%S")):
+        floor = pc.floor_temporal(plain, unit="day" if unit == "D" else "second")
+        if pc.all(pc.equal(floor, plain)).as_py() is not False:
+            return pc.strftime(plain.cast(pa.timestamp("s"), safe=False), format=fmt)
+    return plain.cast(pa.string())
 
 
 def holds(texts: pa.Array, signs: bytes) -> bool:

@@ -496,6 +496,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "changes[].drift": "Kolmogorov-Smirnov distance of numbers, largest change of a share of "
         "texts; 0 to 1, or null",
         "changes[].shifted": "whether drift is above 0.1",
+        "changes[].new": "whether the version before did not have the column",
     },
     "data validate": {
         "[].dataset": "the dataset",

@@ -101,6 +101,32 @@ def test_a_german_export_becomes_a_tracked_dataset(
     assert table.read_bytes() == content
 
 
+def test_times_with_a_zone_are_kept_in_utc(
+    repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["2026-03-08T01:30:00-06:00,2026-03-08T07:30Z", "NA,2026-03-08 10:00:00.25+0100"]
+    odd = ["2026-03-08T03:30:00-05:00,2026-03-08 11:00:00+02"]
+    (tmp_path / "tills.csv").write_text("\n".join(["local,other", *rows, *odd]) + "\n")
+    assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    said = "Column local: times with a zone, such as 2026-03-08T01:30:00-06:00 in row 1, are kept"
+    assert f"{said} in UTC." in notes
+    rules = load_dataset(repository, "tills").tables["tills"].columns
+    assert [rules[name].type for name in ("local", "other")] == ["timestamp", "timestamp"]
+    table = pd.read_csv(repository.data_dir / "tills/tables/tills.csv")
+    assert table["local"].fillna("").tolist() == ["2026-03-08 07:30:00", "", "2026-03-08 08:30:00"]
+    moments = pd.to_datetime(table["other"], format="ISO8601").tolist()
+    assert moments == [pd.Timestamp(f"2026-03-08 {at}") for at in ("07:30", "09:00:00.25", "09:00")]
+
+
+def test_times_with_and_without_a_zone_stay_text(repository: Repository, tmp_path: Path) -> None:
+    text = "at\n2026-03-08T01:30:00Z\n2026-03-08T01:30:00\n"
+    (tmp_path / "tills.csv").write_text(text)
+    assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills"]) == 0
+    assert load_dataset(repository, "tills").tables["tills"].columns["at"].type == "string"
+    assert (repository.data_dir / "tills/tables/tills.csv").read_text() == text
+
+
 def test_parquet_becomes_csv_that_every_language_reads(
     repository: Repository, tmp_path: Path
 ) -> None:

@@ -92,6 +92,30 @@ def test_how_each_file_was_read_is_in_the_answer_and_in_the_words(
     assert both["notes"] == [f"a.csv: {each}" for each in said]
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_times_with_a_zone_are_the_moments_that_are_here(
+    refresh: Refresh, repository: Repository, tmp_path: Path, files: int
+) -> None:
+    path = repository.data_dir / "sales" / "tables" / "sales.csv"
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    rules["tables"]["sales"]["columns"]["sold_at"] = {"type": "timestamp"}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    days = pd.date_range("2026-11-01", periods=4, freq="h", tz="UTC")
+    old = ROWS.iloc[:4].assign(sold_at=days.strftime("%Y-%m-%d %H:%M:%S"))
+    old.to_csv(tmp_path / "share" / "old.csv", index=False)
+    first = refresh(mode="replace")
+    assert first.get("rows") == 4, first
+    (tmp_path / "share" / "old.csv").unlink()
+    shown = [str(day) for day in days.tz_convert("America/Chicago")]  # the clock goes back then
+    again = ROWS.iloc[:5].assign(sold_at=[*shown, "2026-11-02T06:00:00Z"])
+    for number in range(files):
+        put(tmp_path, again.iloc[number::files], f"{number}.csv")
+    answer = refresh(mode="append")
+    assert (answer["rows"], answer["cleaned"]) == (5, {"rows that were here already": 4})
+    assert pd.read_csv(path)["sold_at"].iloc[-1] == "2026-11-02 06:00:00"
+
+
 def put(tmp_path: Path, table: pd.DataFrame, name: str = "week.csv") -> None:
     table.to_csv(tmp_path / "share" / name, index=False)
 
@@ -227,6 +251,27 @@ def test_a_shift_a_range_and_missing_values_are_said(
     said = capsys.readouterr().out
     assert "200 rows, +0 since the version before" in said
     assert "range 20.5 to 59.5, now 0.5 to 39.5; missing 5.00%, now 0.00%" in said
+
+
+def test_a_column_that_the_contract_asks_for_from_now_on_comes_in_by_replacing(
+    refresh: Refresh, repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    rules["tables"]["sales"]["columns"]["till"] = {"type": "integer"}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    put(tmp_path, ROWS.assign(till=3))
+    before = tracked(repository)
+    assert "column till: the column is missing" in refresh(mode="append")["error"]["message"]
+    assert tracked(repository) == before
+    answer = refresh(mode="replace")
+    assert {each["column"]: each["new"] for each in answer["changes"]}["till"] is True
+    assert run(["data", "validate", "sales"]) == 0
+    for name, content in before.items():
+        (repository.data_dir / "sales" / "tables" / name).write_bytes(content)
+    capsys.readouterr()
+    assert run(["data", "refresh", "sales"]) == 0
+    assert "- `till`: **it is new**\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
