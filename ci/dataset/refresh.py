@@ -162,11 +162,16 @@ def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: TableFile) ->
 def _in_order(piece: pa.Table, table: Table) -> pa.Table:
     """Columns in the contract's order, as text; what is missing or unknown is left to be seen."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     known = [name for name in table.columns if name in piece.column_names]
     others = [name for name in piece.column_names if name not in table.columns]
-    ordered = piece.select([*known, *others])
-    return pa.table({name: ordered.column(name).cast(pa.string()) for name in ordered.column_names})
+    texts = {name: piece.column(name).cast(pa.string()) for name in [*known, *others]}
+    for name in known:
+        # Old rows may have true and new ones True, and R takes a column of both for text.
+        if table.columns[name].type == "boolean":
+            texts[name] = pc.utf8_lower(texts[name])
+    return pa.table(texts)
 
 
 def _require_valid(dataset: Dataset, called: str, table: Table, folder: Path) -> None:

@@ -253,6 +253,21 @@ def test_a_shift_a_range_and_missing_values_are_said(
     assert "range 20.5 to 59.5, now 0.5 to 39.5; missing 5.00%, now 0.00%" in said
 
 
+def test_yes_and_no_are_written_in_one_way(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    rules["tables"]["sales"]["columns"]["promo"] = {"type": "boolean", "missing": 0.5}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    put(tmp_path, ROWS.iloc[:4].assign(promo=["true", "false", "", "true"]))
+    assert refresh(mode="replace")["new"]
+    put(tmp_path, ROWS.iloc[3:6].assign(promo=[True, False, True]))
+    assert refresh(mode="append")["rows"] == 6
+    table = pd.read_csv(repository.data_dir / "sales/tables/sales.csv", dtype=str)
+    assert table["promo"].fillna("").tolist() == ["true", "false", "", "true", "false", "true"]
+
+
 def test_a_column_that_the_contract_asks_for_from_now_on_comes_in_by_replacing(
     refresh: Refresh, repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
