@@ -109,10 +109,17 @@ class Dataset(Contract):
     def _refresh_fits(self) -> Self:
         if self.refresh is not None:
             name, table = self.refreshed_table(self.refresh)
-            cleaned = [*self.refresh.clean.units, *self.refresh.clean.outliers]
-            wrong = [each for each in cleaned if each not in table.columns]
+            clean = self.refresh.clean
+            wrong = [
+                each
+                for each in [*clean.dates, *clean.units, *clean.outliers]
+                if each not in table.columns
+            ]
             if wrong:
                 raise ValueError(f"refresh cleans {wrong[0]}, which is no column of {name}")
+            other = [each for each in clean.dates if table.columns[each].type != "timestamp"]
+            if other:
+                raise ValueError(f"refresh reads dates in {other[0]}, which is no timestamp")
             if not table.file.endswith(".csv"):
                 raise ValueError(f"refresh writes .csv, and {name} is {table.file}")
         return self

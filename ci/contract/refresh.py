@@ -31,6 +31,9 @@ class Outlier(Contract):
 class Cleaning(Contract):
     """What is put right before the rows are held against the contract, in this order."""
 
+    dates: dict[Text, Literal["day_first", "month_first"]] = {}
+    """Column → what comes first in 05/02/2024. Needed where no date of the source proves it, as
+    13/02/2024 does; with points, as in 05.02.2024, the day is first."""
     units: dict[Text, Annotated[float, Field(gt=0)]] = {}
     """Column → factor that brings it to the contract's unit: 0.01 makes cents dollars."""
     outliers: dict[Text, Outlier] = {}

@@ -14,11 +14,13 @@ from ci.console import step
 from ci.contract.access import AccessPolicy
 from ci.contract.dataset import Dataset, Table
 from ci.contract.policy import load_policy
+from ci.dataset.dates import as_iso
+from ci.dataset.dialect import refuse
 from ci.dataset.infer import ColumnProfile
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
+from ci.dataset.values import as_type
 from ci.dataset.writing import contract_yaml, write_csv
-from ci.dataset.zones import in_utc
 from ci.errors import MlopsError
 from ci.files import write_whole
 from ci.pipeline.dvc import environment
@@ -27,6 +29,8 @@ from ci.repository import check_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from ci.dataset.table_file import TableFile
     from ci.repository import Repository
@@ -101,12 +105,36 @@ def incoming(repository: Repository, name: str) -> Iterator[Path]:
 
 def _copy(source: TableFile, path: Path) -> list[ColumnProfile]:
     profiles = [ColumnProfile(column) for column in source.columns]
-    tables = (in_utc(table, source.zoned) for table in source.tables(ROWS_PER_CHUNK))
-    for table in write_csv(tables, path):
+    for table in write_csv(_dated(source), path):
         for profile, column in zip(profiles, table.combine_chunks().columns, strict=True):
             for chunk in column.chunks:
                 profile.add(chunk)
     return profiles
+
+
+def _dated(source: TableFile) -> Iterator[pa.Table]:
+    """The rows, with ISO dates in the columns whose texts all are dates."""
+    import pyarrow as pa
+
+    first = 1
+    for table in source.tables(ROWS_PER_CHUNK):
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        for name, written in source.dates.items():
+            columns[name] = as_iso(columns[name].combine_chunks(), written)
+            _require_dates(columns[name], name, source.path, first)
+        yield pa.table(columns)
+        first += table.num_rows
+
+
+def _require_dates(texts: pa.Array, name: str, file: Path, first: int) -> None:
+    import pyarrow.compute as pc
+
+    bad = as_type(texts, "timestamp")[1]
+    if bad is not None:
+        place = pc.index(bad, True).as_py()
+        raise refuse(
+            file, f"column {name} holds {texts[place]} in row {first + place:,}, which is no day"
+        )
 
 
 def _contract(name: str, owner: str, file: Path, profiles: list[ColumnProfile]) -> Dataset:

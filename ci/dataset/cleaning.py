@@ -1,14 +1,18 @@
-"""Units, outliers and duplicates, put right as `dataset.yaml` declares, and counted."""
+"""Dates, units, outliers and duplicates, put right as `dataset.yaml` declares, and counted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ci.dataset.dates import SAID, as_iso
+from ci.dataset.forms import without_markers
 from ci.dataset.values import as_type
 from ci.errors import MlopsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from ci.contract.dataset import Table
@@ -20,10 +24,14 @@ DIGITS = 9
 
 @dataclass
 class Cleaner:
-    """Cleans a table piece by piece; ``counts`` are rows or values, by what was done to them."""
+    """Cleans a table piece by piece; ``counts`` are rows or values, by what was done to them.
+
+    ``dates`` are the columns of times that are texts, and what `ColumnForms.kind` says of them.
+    """
 
     table: Table
     rules: Cleaning
+    dates: Mapping[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     _seen: set[int] = field(default_factory=set)
 
@@ -33,6 +41,8 @@ class Cleaner:
         Raises:
             MlopsError: ``bad_data`` where a column to convert holds no numbers.
         """
+        for name, written in self.dates.items():
+            piece = self._read_dates(piece, name, written)
         for name, factor in self.rules.units.items():
             piece = self._convert(piece, name, factor)
         for name, outlier in self.rules.outliers.items():
@@ -82,6 +92,17 @@ class Cleaner:
             texts[name] = (values if bad is None else written).cast(pa.string()).to_pandas()
         found: list[int] = pd.util.hash_pandas_object(pd.DataFrame(texts), index=False).tolist()
         return found
+
+    def _read_dates(self, piece: pa.Table, name: str, written: str) -> pa.Table:
+        import pyarrow.compute as pc
+
+        texts = without_markers(piece.column(name).combine_chunks())
+        if written not in SAID:
+            return _put(piece, name, texts)
+        made = as_iso(texts, written)
+        what = "in UTC" if written == "zoned" else f"read with the {written.replace('_', ' ')}"
+        self._count(f"values of {name} {what}", pc.sum(pc.not_equal(texts, made)).as_py() or 0)
+        return _put(piece, name, made)
 
     def _convert(self, piece: pa.Table, name: str, factor: float) -> pa.Table:
         import pyarrow as pa

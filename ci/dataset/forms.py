@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ci.dataset.values import PATTERNS, ZONED, holds, text_bytes
+from ci.dataset.dates import PROVED, SAID, WRITTEN
+from ci.dataset.values import PATTERNS, holds, text_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     import pyarrow as pa
 
 # Ordered: a text has the first form that fits. Leading zeros (007) fit none, so they stay text.
@@ -18,7 +21,6 @@ FORMS: dict[str, str] = {
         r"^\s*-?((0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?|(0|[1-9][0-9]*)[eE][-+][0-9]+)\s*$"
     ),
     "timestamp": PATTERNS["timestamp"],
-    "zoned": ZONED,
     "boolean": PATTERNS["boolean"],
     "group_comma": r"^\s*-?[1-9][0-9]{0,2},[0-9]{3}\s*$",
     "comma": r"^\s*-?(0|[1-9][0-9]*)?,[0-9]+\s*$",
@@ -30,7 +32,8 @@ FORMS: dict[str, str] = {
     ),
     "marker": r"^(NA|N/A|#N/A|n/a|NaN|nan|NULL|null|None)$",
     "spaced": r"^-?[0-9]{1,3}([ '\x{2019}\x{00a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$",
-    "local_date": r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?$",
+    **WRITTEN,
+    "short_date": r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?$",
 }  # fmt: skip
 _POINT = {"point", "point_thousands"}
 _COMMA = {"comma", "comma_thousands"}
@@ -81,12 +84,15 @@ class ColumnForms:
 
     @property
     def kind(self) -> str:
-        """``number``, ``boolean``, ``timestamp``, ``zoned`` (timestamps too) or ``text``."""
+        """``number``, ``boolean``, ``timestamp``, ``text``, or how other dates are written."""
         forms = self.seen.keys() - {"marker"}
         if forms and forms <= _NUMBERS | {"spaced"} and forms != {"spaced"}:
             return "number"
-        if forms in ({"boolean"}, {"timestamp"}, {"zoned"}):
+        if forms in ({"boolean"}, {"timestamp"}):
             return next(iter(forms))
+        for way in SAID:
+            if forms == {way} or (way in PROVED and forms == {way, "either_first"}):
+                return way
         return "number" if forms == {"spaced"} else "text"
 
     def decimal(self) -> str | None:
@@ -106,6 +112,21 @@ class ColumnForms:
                 f"has spaces or apostrophes in numbers ({text} in row {row})"
             )
         return "." if point else "," if comma else None
+
+
+def forms_of(batches: Iterable[pa.RecordBatch], names: Collection[str]) -> dict[str, ColumnForms]:
+    """What the columns ``names`` of text look like, as far as they are there."""
+    import pyarrow as pa
+
+    found: dict[str, ColumnForms] = {}
+    row = 1
+    for batch in batches:
+        for name in names:
+            column = batch.column(name) if name in batch.schema.names else None
+            if column is not None and pa.types.is_string(column.type):
+                found.setdefault(name, ColumnForms()).add(column, row)
+        row += batch.num_rows
+    return found
 
 
 def decimal_signs(columns: dict[str, ColumnForms], delimiter: str) -> dict[str, str]:

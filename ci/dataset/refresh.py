@@ -12,10 +12,11 @@ from ci.contract.dataset import dataset_dir, load_dataset
 from ci.dataset.add import dvc_tracked, incoming, put_version
 from ci.dataset.changes import Change, compare, in_words
 from ci.dataset.cleaning import Cleaner
+from ci.dataset.dates import PROVED, SAID
+from ci.dataset.forms import forms_of
 from ci.dataset.tabular import open_table
 from ci.dataset.validate import validate
 from ci.dataset.writing import write_csv
-from ci.dataset.zones import in_utc
 from ci.errors import MlopsError
 from ci.fingerprint import recorded_digest
 from ci.report.markdown import plain
@@ -97,13 +98,14 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
     current = current_of(repository, name, called) if there else None
     source = shown(rules.source)
     with incoming(repository, name) as folder, step(f"{name}: reading {source}"):
-        fetched, notes = fetch(rules.source, repository.root, folder / "fetched", _texts(table))
+        verbatim = _texts(table, "string", "timestamp")
+        fetched, notes = fetch(rules.source, repository.root, folder / "fetched", verbatim)
         made = folder / table.file
         made.parent.mkdir(parents=True, exist_ok=True)
-        cleaner = Cleaner(table, rules.clean)
         old = (waiting or current) if rules.mode == "append" else None
         with as_said_of(rules.source):
-            new_rows = open_table(fetched, _texts(table))
+            new_rows = open_table(fetched, verbatim)
+            cleaner = Cleaner(table, rules.clean, _dates(dataset, table, rules, new_rows))
             for _ in write_csv(_pieces(table, cleaner, old, new_rows), made):
                 pass
         _require_valid(dataset, called, table, folder)
@@ -145,18 +147,35 @@ def declared(repository: Repository, dataset: Dataset) -> tuple[Refresh, str, Ta
     return rules, *dataset.refreshed_table(rules)
 
 
-def _texts(table: Table) -> list[str]:
-    return [name for name, rules in table.columns.items() if rules.type == "string"]
+def _dates(dataset: Dataset, table: Table, rules: Refresh, file: TableFile) -> dict[str, str]:
+    """How the columns of times are written: as declared, else as the column proves by itself."""
+    forms = forms_of(file.batches(), _texts(table, "timestamp"))
+    for name, found in forms.items():
+        if found.seen.keys() - {"marker"} == {"either_first"} and name not in rules.clean.dates:
+            row, text = found.seen["either_first"]
+            raise MlopsError(
+                "bad_data",
+                f"The new rows were refused: {text} in row {row:,}, column {name}, may be one of "
+                f"two days; say under refresh.clean in data/{dataset.name}/dataset.yaml which: "
+                f"dates: {{{name}: day_first}}, or month_first. Nothing was changed.",
+            )
+    declared = {name: way for name, way in rules.clean.dates.items() if name in forms}
+    proved = {name: found.kind for name, found in forms.items()}
+    plain = {name: kind for name, kind in proved.items() if kind in SAID and kind not in PROVED}
+    return {**proved, **declared, **plain}
+
+
+def _texts(table: Table, *kinds: str) -> list[str]:
+    return [name for name, rules in table.columns.items() if rules.type in kinds]
 
 
 def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: TableFile) -> Iterator[pa.Table]:
     """The rows of the next version, in the order of the contract's columns."""
     if old is not None:
-        for piece in open_table(old, _texts(table)).tables(PIECE_ROWS):
+        for piece in open_table(old, _texts(table, "string")).tables(PIECE_ROWS):
             yield _in_order(cleaner.old_rows(piece), table)
-    moments = [name for name, rules in table.columns.items() if rules.type == "timestamp"]
     for piece in new.tables(PIECE_ROWS):
-        yield _in_order(cleaner.clean(in_utc(piece, moments)), table)
+        yield _in_order(cleaner.clean(piece), table)
 
 
 def _in_order(piece: pa.Table, table: Table) -> pa.Table:

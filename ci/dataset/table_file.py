@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class TableFile:
     """A file whose way of writing is known: ``notes`` say in sentences what was decided.
 
-    ``numbers`` are the columns of CSV whose texts all are numbers, and ``zoned`` those whose texts
-    all are times with a zone. ``files`` are the names and rows of the files that it was joined
-    from, in order; of any other table none.
+    ``numbers`` are the columns of CSV whose texts all are numbers, and ``dates`` those that
+    `ci.dataset.dates.as_iso` makes ISO dates, with how they are written. ``files`` are the names
+    and rows of the files that it was joined from, in order; of any other table none.
     """
 
     path: Path
@@ -28,7 +28,7 @@ class TableFile:
     notes: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     files: tuple[tuple[str, int], ...] = ()
-    zoned: frozenset[str] = frozenset()
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, row: int) -> str | None:
         """Which row of which file the ``row`` (from 1) was, where several were joined."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ci.dataset.dates import SAID
 from ci.dataset.dialect import Dialect, find_dialect, open_bytes, refuse
 from ci.dataset.forms import (
     AmbiguousNumbersError,
@@ -85,8 +86,8 @@ def _open_csv(path: Path, verbatim: Collection[str]) -> TableFile:
             yield pa.RecordBatch.from_arrays(arrays, names=dialect.names)
 
     notes = [*dialect.notes, *_form_notes(forms, signs)]
-    zoned = frozenset(name for name, column in forms.items() if column.kind == "zoned")
-    return TableFile(path, dialect.names, rows, frozenset(signs), notes, batches, zoned=zoned)
+    dates = {name: column.kind for name, column in forms.items() if column.kind in SAID}
+    return TableFile(path, dialect.names, rows, frozenset(signs), notes, batches, dates=dates)
 
 
 def _column_forms(
@@ -127,16 +128,14 @@ def _form_notes(forms: dict[str, ColumnForms], signs: dict[str, str]) -> list[st
             notes.append(f"Column {name} has decimal commas.")
         if "marker" in column.seen and column.kind != "text":
             notes.append(f"Column {name}: {column.seen['marker'][1]} was read as missing.")
-        if column.kind == "zoned":
-            row, text = column.seen["zoned"]
+        if column.kind in SAID:
+            row, text = column.seen[column.kind]
+            notes.append(f"Column {name}: {SAID[column.kind].format(text=text, row=row)}.")
+        elif column.seen.keys() - {"marker"} in ({"either_first"}, {"short_date"}):
+            text = column.seen[min(column.seen.keys() - {"marker"})][1]
             notes.append(
-                f"Column {name}: times with a zone, such as {text} in row {row}, are kept in UTC."
-            )
-        if column.seen.keys() - {"marker"} == {"local_date"}:
-            notes.append(
-                f"Column {name} is text: dates are read only as 2017-01-31, and not as "
-                f"{column.seen['local_date'][1]}, which may mean two days; write them so where "
-                "they matter."
+                f"Column {name} is text: {text} may be one of two days, and nothing in the column "
+                "tells which; write such dates as 2017-01-31 where they matter."
             )
         elif column.kind == "text" and column.seen.keys() - {"text", "marker"}:
             row, text = column.seen.get("text") or next(iter(column.seen.values()))

@@ -21,11 +21,6 @@ PATTERNS: dict[str, str] = {
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
     ),
 }
-# A moment that says how far its clock is from UTC: 2017-11-06T14:30:00+01:00, or with a Z.
-ZONED = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-    r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
-)
 
 
 def arrow_type(kind: FieldType) -> pa.DataType:

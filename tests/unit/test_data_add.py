@@ -119,6 +119,56 @@ def test_times_with_a_zone_are_kept_in_utc(
     assert moments == [pd.Timestamp(f"2026-03-08 {at}") for at in ("07:30", "09:00:00.25", "09:00")]
 
 
+@pytest.mark.parametrize(
+    ("cells", "dates", "said"),
+    [
+        (["05-02-2026", "13-02-2026"], ["2026-02-05", "2026-02-13"], "day first"),
+        (["5/2/2026", "2/13/2026"], ["2026-05-02", "2026-02-13"], "month first"),
+        (["05.02.2026", "1.12.2026 9:05"], ["2026-02-05", "2026-12-01 09:05"], "day first"),
+        (["2026/2/5 23:59:59", ""], ["2026-02-05 23:59:59", ""], "year first"),
+    ],
+)
+def test_dates_as_a_shop_writes_them_are_read_where_the_column_proves_which_they_are(
+    repository: Repository,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cells: list[str],
+    dates: list[str],
+    said: str,
+) -> None:
+    (tmp_path / "tills.csv").write_text("".join(f"{each},1\n" for each in ["day", *cells]))
+    assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills"]) == 0
+    assert f"were read with the {said}" in capsys.readouterr().out
+    assert load_dataset(repository, "tills").tables["tills"].columns["day"].type == "timestamp"
+    lines = (repository.data_dir / "tills/tables/tills.csv").read_text().splitlines()
+    assert lines[1:] == [f"{each},1" for each in dates]
+
+
+@pytest.mark.parametrize(
+    "cells", [["13/02/2026", "02/13/2026"], ["05/02/2026"], ["13.02.26"], ["13/02/2026", "soon"]]
+)
+def test_dates_of_which_nothing_tells_the_day_stay_text(
+    repository: Repository, tmp_path: Path, cells: list[str]
+) -> None:
+    text = "".join(f"{each},1\n" for each in ["day", *cells])
+    (tmp_path / "tills.csv").write_text(text)
+    assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills"]) == 0
+    assert load_dataset(repository, "tills").tables["tills"].columns["day"].type == "string"
+    assert (repository.data_dir / "tills/tables/tills.csv").read_text() == text
+
+
+@pytest.mark.parametrize("cell", ["31.02.2026", "2026-13-01T10:00:00Z"])
+def test_a_day_that_does_not_exist_is_refused(
+    repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str], cell: str
+) -> None:
+    other = "2026-12-01T10:00:00Z" if cell.endswith("Z") else "01.02.2026"
+    (tmp_path / "tills.csv").write_text("".join(f"{each},1\n" for each in ["day", other, cell]))
+    assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills"]) == 1
+    said = f"tills.csv can't be read: column day holds {cell} in row 2, which is no day."
+    assert said in capsys.readouterr().err
+    assert leftovers(repository) == []
+
+
 def test_times_with_and_without_a_zone_stay_text(repository: Repository, tmp_path: Path) -> None:
     text = "at\n2026-03-08T01:30:00Z\n2026-03-08T01:30:00\n"
     (tmp_path / "tills.csv").write_text(text)

@@ -93,6 +93,45 @@ def test_how_each_file_was_read_is_in_the_answer_and_in_the_words(
 
 
 @pytest.mark.parametrize("files", [1, 2])
+def test_dates_as_the_shared_drive_has_them(
+    refresh: Refresh, repository: Repository, tmp_path: Path, files: int
+) -> None:
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    rules["tables"]["sales"]["columns"]["day"] = {"type": "timestamp", "missing": 0.5}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+
+    def week(*days: str) -> None:
+        table = ROWS.iloc[: len(days)].assign(day=days)
+        for number in range(files):
+            put(tmp_path, table.iloc[number::files], f"{number}.csv")
+
+    def found() -> list[str]:
+        path = repository.data_dir / "sales" / "tables" / "sales.csv"
+        return sorted(pd.read_csv(path)["day"].dropna())
+
+    week("02/03/2026", "25/03/2026", "01/03/2026", "NA")
+    answer = refresh()
+    assert answer["cleaned"] == {"values of day read with the day first": 3}
+    assert found() == ["2026-03-01", "2026-03-02", "2026-03-25"]
+
+    week("01/04/2026", "02/04/2026")
+    before = tracked(repository)
+    said = refresh()["error"]["message"]
+    assert "01/04/2026 in row 1, column day, may be one of two days" in said
+    assert "dates: {day: day_first}, or month_first" in said
+    assert tracked(repository) == before
+    assert refresh(clean={"dates": {"day": "day_first"}})["new"]
+    assert found() == ["2026-04-01", "2026-04-02"]
+
+    week("04/25/2026", "04/05/2026")
+    assert "no timestamp" in refresh(clean={"dates": {"day": "day_first"}})["error"]["message"]
+    assert found() == ["2026-04-01", "2026-04-02"]
+    wrong = refresh(clean={"dates": {"amount": "day_first"}})["error"]["message"]
+    assert "refresh reads dates in amount, which is no timestamp" in wrong
+
+
+@pytest.mark.parametrize("files", [1, 2])
 def test_times_with_a_zone_are_the_moments_that_are_here(
     refresh: Refresh, repository: Repository, tmp_path: Path, files: int
 ) -> None:
@@ -112,7 +151,8 @@ def test_times_with_a_zone_are_the_moments_that_are_here(
     for number in range(files):
         put(tmp_path, again.iloc[number::files], f"{number}.csv")
     answer = refresh(mode="append")
-    assert (answer["rows"], answer["cleaned"]) == (5, {"rows that were here already": 4})
+    cleaned = {"values of sold_at in UTC": 5, "rows that were here already": 4}
+    assert (answer["rows"], answer["cleaned"]) == (5, cleaned)
     assert pd.read_csv(path)["sold_at"].iloc[-1] == "2026-11-02 06:00:00"
 
 

@@ -163,7 +163,9 @@ def test_line_breaks_in_cells_of_a_large_file(tmp_path: Path) -> None:
 
 def test_notes_say_what_was_decided(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(
-        "a;b;c;d\n1,5;1;ü;31.01.2024\nNA;x;y;1.2.2024\n".encode("cp1252")
+        (
+            "a;b;c;d;e;f\n1,5;1;ü;31.01.2024;1/2/2024;31.1.24\nNA;x;y;1.2.2024;11/12/2024;1.2.24\n"
+        ).encode("cp1252")
     )
     assert open_table(tmp_path / "in.csv").notes == [
         "The file is not UTF-8; it was read as Windows-1252 (Latin-1).",
@@ -171,8 +173,11 @@ def test_notes_say_what_was_decided(tmp_path: Path) -> None:
         "Column a has decimal commas.",
         "Column a: NA was read as missing.",
         "Column b is text: it is of mixed kinds, such as 'x' in row 2.",
-        "Column d is text: dates are read only as 2017-01-31, and not as 31.01.2024, which may "
-        "mean two days; write them so where they matter.",
+        "Column d: dates such as 31.01.2024 in row 1 were read with the day first.",
+        "Column e is text: 1/2/2024 may be one of two days, and nothing in the column tells which; "
+        "write such dates as 2017-01-31 where they matter.",
+        "Column f is text: 31.1.24 may be one of two days, and nothing in the column tells which; "
+        "write such dates as 2017-01-31 where they matter.",
     ]
 
 
