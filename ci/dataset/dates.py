@@ -90,6 +90,6 @@ def _in_utc(texts: pa.Array) -> pa.Array:
 def _one_in_utc(text: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        return str(moment.astimezone(UTC).replace(tzinfo=None)) if moment.tzinfo else text
+    except (ValueError, OverflowError):  # the last hours of the year 9999 have none in UTC
         return text
-    return str(moment.astimezone(UTC).replace(tzinfo=None)) if moment.tzinfo else text

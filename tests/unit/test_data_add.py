@@ -157,11 +157,13 @@ def test_dates_of_which_nothing_tells_the_day_stay_text(
     assert (repository.data_dir / "tills/tables/tills.csv").read_text() == text
 
 
-@pytest.mark.parametrize("cell", ["31.02.2026", "2026-13-01T10:00:00Z"])
+@pytest.mark.parametrize(
+    "cell", ["31.02.2026", "2026-13-01T10:00:00Z", "9999-12-31T23:00:00-05:00"]
+)
 def test_a_day_that_does_not_exist_is_refused(
     repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str], cell: str
 ) -> None:
-    other = "2026-12-01T10:00:00Z" if cell.endswith("Z") else "01.02.2026"
+    other = "2026-12-01T10:00:00Z" if "T" in cell else "01.02.2026"
     (tmp_path / "tills.csv").write_text("".join(f"{each},1\n" for each in ["day", other, cell]))
     assert run(["data", "add", str(tmp_path / "tills.csv"), "--name", "tills"]) == 1
     said = f"tills.csv can't be read: column day holds {cell} in row 2, which is no day."
