@@ -11,6 +11,7 @@ from ci.dataset.tabular import open_table
 from ci.dataset.values import as_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -21,6 +22,11 @@ PIECE_ROWS = 100_000
 # Drift is measured on so many rows at most, so that memory does not grow with the table.
 SAMPLE_ROWS = 50_000
 SHIFTED = 0.1
+# Two draws from one distribution are further apart than this times sqrt(1/n + 1/m) once in 1,000
+# (the Kolmogorov-Smirnov test at large n and m).
+CHANCE = 1.95
+# Standard errors of a share of missing values.
+MISSING_ERRORS = 3
 # Of a power of ten: cents for dollars are found where prices themselves changed a little.
 UNIT_TOLERANCE = 0.1
 MISSING = "\0missing"
@@ -29,8 +35,9 @@ NUMBERS = ("integer", "number")
 
 @dataclass(frozen=True)
 class Summary:
-    """A column of a version; ``minimum`` and ``maximum`` are of numbers and timestamps."""
+    """A column in ``rows`` rows; ``minimum`` and ``maximum`` are of numbers and timestamps."""
 
+    rows: int
     missing: float
     minimum: float | str | None
     maximum: float | str | None
@@ -40,9 +47,11 @@ class Summary:
 class Change:
     """A column of the contract in both versions; ``new`` if the version before did not have it.
 
-    ``drift`` is the Kolmogorov-Smirnov distance of numbers, and the largest change of a value's
-    share for texts; both are 0 to 1, and None for timestamps or without values. Personal data has
-    no ``minimum`` and ``maximum`` here.
+    Where rows were appended, ``added`` is of them alone, and so is ``drift``: among all rows those
+    of a week would not be seen. ``drift`` is the Kolmogorov-Smirnov distance of numbers, and the
+    largest change of a value's share for texts; both are 0 to 1, and None for timestamps or
+    without values. Identifiers never count as ``shifted``. Personal data has no ``minimum`` and
+    ``maximum`` here.
     """
 
     column: str
@@ -51,6 +60,7 @@ class Change:
     drift: float | None
     shifted: bool
     new: bool = False
+    added: Summary | None = None
 
 
 @dataclass(frozen=True)
@@ -67,34 +77,55 @@ class Comparison:
     same: bool
 
 
-def compare(table: Table, before: Path | None, after: Path) -> Comparison:
-    """What is different between the files of two versions."""
-    new = _Version(table, after)
+def compare(table: Table, before: Path | None, after: Path, *, appended: bool) -> Comparison:
+    """What is different between the files of two versions.
+
+    ``appended`` says that the rows of ``before`` are the first of ``after``.
+    """
     if before is None:
-        return Comparison(0, new.rows, [], same=False)
+        return Comparison(0, _Version(table, after).rows, [], same=False)
     old = _Version(table, before)
+    new = _Version(table, after)
+    added = _Version(table, after, old.rows) if appended and new.rows > old.rows else None
     changes = []
     for name, rules in table.columns.items():
-        drift = _drift(rules, old.sample[name], new.sample[name])
-        shifted = drift is not None and drift > SHIFTED
-        is_new = name not in old.columns
-        changes.append(Change(name, old.summary(name), new.summary(name), drift, shifted, is_new))
+        drift = _drift(rules, old.sample[name], (added or new).sample[name])
+        changes.append(
+            Change(
+                name,
+                old.summary(name),
+                new.summary(name),
+                drift,
+                shifted=drift is not None
+                and not (rules.unique or name in table.key)
+                and drift > _limit(old.sample[name], (added or new).sample[name]),
+                new=name not in old.columns,
+                added=added.summary(name) if added else None,
+            )
+        )
     return Comparison(old.rows, new.rows, changes, same=old.digests == new.digests)
 
 
+def _limit(before: list[Any], after: list[Any]) -> float:
+    """How far the samples may be apart: a few rows are, by chance alone."""
+    return max(SHIFTED, CHANCE * math.sqrt(1 / len(before) + 1 / len(after)))
+
+
 class _Version:
-    def __init__(self, table: Table, path: Path) -> None:
+    """A version, without its first ``begin`` rows."""
+
+    def __init__(self, table: Table, path: Path, begin: int = 0) -> None:
         self._rules = table.columns
         file = open_table(path, [n for n, c in table.columns.items() if c.type == "string"])
-        self.rows = file.rows
+        self.rows = file.rows - begin
         self.columns = file.columns
-        chosen = _chosen(file.rows)
+        chosen = _chosen(self.rows)
         self._missing = dict.fromkeys(table.columns, 0)
         self._ranges: dict[str, list[Any]] = {name: [] for name in table.columns}
         self.sample: dict[str, list[Any]] = {name: [] for name in table.columns}
         self._digests = {name: hashlib.sha256() for name in table.columns}
         start = 0
-        for piece in file.tables(PIECE_ROWS):
+        for piece in _without_first(begin, file.tables(PIECE_ROWS)):
             for name, rules in table.columns.items():
                 values, _ = as_type(_column(piece, name), rules.type)
                 here = chosen[(chosen >= start) & (chosen < start + piece.num_rows)] - start
@@ -122,7 +153,15 @@ class _Version:
         ends = self._ranges[name]
         plain = float if self._rules[name].type in NUMBERS else str
         least, most = (plain(min(ends)), plain(max(ends))) if ends else (None, None)
-        return Summary(self._missing[name] / self.rows, least, most)
+        return Summary(self.rows, self._missing[name] / self.rows, least, most)
+
+
+def _without_first(begin: int, pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for piece in pieces:
+        skipped = min(begin, piece.num_rows)
+        begin -= skipped
+        if skipped < piece.num_rows:
+            yield piece.slice(skipped)
 
 
 def _column(piece: pa.Table, name: str) -> pa.Array:
@@ -177,12 +216,25 @@ def _said(change: Change) -> list[str]:
         return ["**it is new**"]
     said = []
     if change.shifted:
-        said.append(f"**its values shifted** (drift {change.drift:.2f} of 1)")
-    if (old.minimum, old.maximum) != (new.minimum, new.maximum):
-        said.append(f"range {_range(old)}, now {_range(new)}{_unit_in_doubt(old, new)}")
-    if old.missing != new.missing:
+        whose = "the new rows' values" if change.added else "its values"
+        said.append(f"**{whose} shifted** (drift {change.drift:.2f} of 1)")
+    alone = change.added if change.shifted else None
+    then, where = (alone, "in the new rows") if alone else (new, "now")
+    if (old.minimum, old.maximum) != (then.minimum, then.maximum):
+        said.append(f"range {_range(old)}, {where} {_range(then)}{_unit_in_doubt(old, then)}")
+    if change.added and _more_missing(old, change.added):
+        said.append(
+            f"**missing {change.added.missing:.2%} in the new rows**, {old.missing:.2%} before"
+        )
+    elif old.missing != new.missing:
         said.append(f"missing {old.missing:.2%}, now {new.missing:.2%}")
     return said
+
+
+def _more_missing(old: Summary, added: Summary) -> bool:
+    """Whether it is more than chance: a share in a few rows varies."""
+    error = math.sqrt(old.missing * (1 - old.missing) / added.rows)
+    return added.missing > old.missing + MISSING_ERRORS * error
 
 
 def _unit_in_doubt(old: Summary, new: Summary) -> str:

@@ -109,7 +109,7 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
             for _ in write_csv(_pieces(table, cleaner, old, new_rows), made):
                 pass
         _require_valid(dataset, called, table, folder)
-        found = compare(table, current, made)
+        found = compare(table, current, made, appended=rules.mode == "append")
         known = current is not None and file_md5(current) == recorded
         new = not (found.same and known)
         if new:

@@ -485,17 +485,23 @@ ANSWERS: dict[str, dict[str, str]] = {
         "cleaned.<what>": "how many rows or values were put right so",
         "changes[].column": "the column",
         **{
-            f"changes[].{version}.{key}": f"{what}, in the version {words}"
-            for version, words in (("before", "before"), ("after", "now"))
+            f"changes[].{version}.{key}": f"{what}, {words}"
+            for version, words in (
+                ("before", "in the version before"),
+                ("after", "in the version now"),
+                ("added", "in the rows that were appended"),
+            )
             for key, what in (
+                ("rows", "rows"),
                 ("missing", "share of missing values, 0 to 1"),
                 ("minimum", "least number or time, or null"),
                 ("maximum", "largest, or null"),
             )
         },
+        "changes[].added": "null where nothing was appended",
         "changes[].drift": "Kolmogorov-Smirnov distance of numbers, largest change of a share of "
-        "texts; 0 to 1, or null",
-        "changes[].shifted": "whether drift is above 0.1",
+        "texts; 0 to 1, or null; of the appended rows, where there are any",
+        "changes[].shifted": "whether drift is above 0.1 and above what chance makes of so few",
         "changes[].new": "whether the version before did not have the column",
     },
     "data validate": {

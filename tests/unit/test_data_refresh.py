@@ -253,7 +253,9 @@ def test_cents_for_dollars_are_asked_about(tmp_path: Path, factor: float, says: 
     table = Table(file="sales.csv", columns={"amount": DatasetColumn(type="number")})
     ROWS[["amount"]].to_csv(tmp_path / "before.csv", index=False)
     (ROWS[["amount"]] * factor).to_csv(tmp_path / "after.csv", index=False)
-    (line,) = in_words(compare(table, tmp_path / "before.csv", tmp_path / "after.csv").changes)
+    (line,) = in_words(
+        compare(table, tmp_path / "before.csv", tmp_path / "after.csv", appended=False).changes
+    )
     assert line.endswith(says)
 
 
@@ -265,7 +267,7 @@ def test_a_table_that_repeats_itself_has_not_shifted(tmp_path: Path) -> None:
         shops.assign(n=shops["shop"] * (1 if name == "before.csv" else 2)).to_csv(
             tmp_path / name, index=False
         )
-    found = compare(table, tmp_path / "before.csv", tmp_path / "after.csv")
+    found = compare(table, tmp_path / "before.csv", tmp_path / "after.csv", appended=False)
     shop, other = found.changes
     assert shop.drift is not None
     assert shop.drift < 0.02
@@ -291,6 +293,42 @@ def test_a_shift_a_range_and_missing_values_are_said(
     said = capsys.readouterr().out
     assert "200 rows, +0 since the version before" in said
     assert "range 20.5 to 59.5, now 0.5 to 39.5; missing 5.00%, now 0.00%" in said
+
+
+def test_what_is_odd_in_a_week_of_rows_is_said_though_it_drowns_in_the_table(
+    refresh: Refresh, repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    rules["tables"]["sales"]["columns"]["till"] = {"type": "integer", "unique": True}
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    table = pd.concat([ROWS] * 20, ignore_index=True)
+    table["receipt"] = [f"r{number}" for number in range(len(table))]
+    table["till"] = range(len(table))
+    put(tmp_path, table.iloc[:3900])
+    assert refresh(mode="replace")["new"]
+
+    def words(week: pd.DataFrame) -> str:
+        put(tmp_path, week)
+        capsys.readouterr()
+        assert run(["data", "refresh", "sales"]) == 0
+        return capsys.readouterr().out
+
+    refresh(mode="append")
+    usual = words(table.iloc[3900:])
+    assert "4,000 rows, +100 since" in usual
+    assert "shifted" not in usual  # the till is another in each row
+    odd = table.iloc[3900:].assign(
+        receipt=[f"s{number}" for number in range(100)],
+        till=range(9000, 9100),
+        amount=lambda rows: rows["amount"].where(rows.index % 4 > 0) / 10,
+        shop="south",
+    )
+    said = words(odd)
+    assert "- `amount`: **the new rows' values shifted** (drift 0.9" in said
+    assert "in the new rows 0.15 to 3.95 (about 10 times less: **has the unit changed?**)" in said
+    assert "**missing 25.00% in the new rows**, 0.00% before" in said
+    assert "- `shop`: **the new rows' values shifted** (drift 0.50 of 1)" in said
 
 
 def test_yes_and_no_are_written_in_one_way(
