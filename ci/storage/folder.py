@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ci.dataset.table_file import TableFile
 
 ROWS_A_GROUP = 100_000
+SHOWN_FILES = 3
 # What programs leave in a shared folder, and nobody means as data.
 LEFT_BEHIND = ("thumbs.db", "desktop.ini")
 
@@ -81,7 +82,23 @@ def join_tables(paths: Sequence[Path], target: Path, verbatim: Collection[str] =
         for file in files:
             for table in file.tables(ROWS_A_GROUP):
                 writer.write_table(_as(table, schema))
-    return [f"{file.path.name}: {note}" for file in files for note in file.notes]
+    return _notes(files)
+
+
+def _notes(files: Sequence[TableFile]) -> list[str]:
+    """What was noted of any file, once, with the files that it was noted of."""
+    of: dict[str, list[str]] = {}
+    for file in files:
+        for note in file.notes:
+            of.setdefault(note, []).append(file.path.name)
+    return [f"{_named(names, len(files))}: {note}" for note, names in of.items()]
+
+
+def _named(names: Sequence[str], all_of_them: int) -> str:
+    if len(names) == all_of_them:
+        return f"All {all_of_them} files"
+    more = len(names) - SHOWN_FILES
+    return ", ".join(names[:SHOWN_FILES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _schema(files: Sequence[TableFile]) -> pa.Schema:

@@ -90,6 +90,13 @@ def test_how_each_file_was_read_is_in_the_answer_and_in_the_words(
     spoken.assign(receipt="n2").to_csv(share / "b.csv", index=False)
     both = refresh()
     assert both["notes"] == [f"a.csv: {each}" for each in said]
+    for name in ("b", "c", "d", "e"):
+        spoken.assign(receipt=name).to_csv(share / f"{name}.csv", index=False, sep=";")
+    many = refresh()["notes"]
+    assert [each for each in many if "semicolons" in each] == [f"All 5 files: {said[1]}"]
+    spoken.assign(receipt="f").to_csv(share / "f.csv", index=False)
+    some = f"a.csv, b.csv, c.csv and 2 more: {said[1]}"
+    assert [each for each in refresh()["notes"] if "semicolons" in each] == [some]
 
 
 @pytest.mark.parametrize("files", [1, 2])
