@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import shutil
 import signal
 import socket
 import time
@@ -29,6 +28,7 @@ from tests.support.services import Running
 WORKERS = 2
 CALM_SECONDS = 0.5
 REPAIR_SECONDS = 60.0
+LOSS_SECONDS = 20.0
 COLUMNS = ("language", "fault", "its caller saw", "answered", "failed", "seen", "right again after")
 TABLE = Repository.find().state_dir / "bench" / "faults.txt"
 MEMORY_BYTES = 1 << 30
@@ -115,18 +115,26 @@ def send_nonsense(service: Running) -> str:
 
 
 def fill_the_disk(service: Running) -> str:
-    """For a second no record can be written."""
+    """No record can be written until one was lost."""
     records = service.log.parent / "records"
-    kept = records.rename(records.with_name("kept"))
-    records.mkdir()
-    for name in (ACCESS_FILE, PREDICTIONS_FILE):
-        (records / name).symlink_to("/dev/full")
-    time.sleep(1)
-    dropped = service.client.get("/metrics").text.partition("mlops_records_dropped_total{")[2]
-    shutil.rmtree(records)
-    kept.rename(records)
-    lost = float(dropped.splitlines()[0].rpartition(" ")[2])
+    files = [records / name for name in (ACCESS_FILE, PREDICTIONS_FILE)]
+    # Never is a file or the folder away: the service would make it anew in between.
+    for file in files:
+        os.link(file, file.with_suffix(".kept"))
+        full = file.with_suffix(".full")
+        full.symlink_to("/dev/full")
+        full.replace(file)
+    deadline = time.monotonic() + LOSS_SECONDS
+    while not (lost := lost_records(service)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for file in files:
+        file.with_suffix(".kept").replace(file)
     return "lost records are counted" if lost else "no lost record was counted"
+
+
+def lost_records(service: Running) -> float:
+    found = service.client.get("/metrics").text.partition("mlops_records_dropped_total{")[2]
+    return float(found.splitlines()[0].rpartition(" ")[2])
 
 
 @dataclass(frozen=True)
