@@ -56,20 +56,30 @@ def bad_row(mode: str) -> Callable[[Running], str]:
     return lambda service: str(service.predict({"x": 1.0, "mode": mode}).status_code)
 
 
+def end(process: psutil.Process, number: signal.Signals) -> None:
+    """Signal it, and wait until it has been buried.
+
+    One that was stopped is ended by who looks after it. Until then it may look alive, and what it
+    answered before it stopped would pass for the answers of the one in its place.
+    """
+    process.send_signal(number)
+    process.wait(REPAIR_SECONDS)
+
+
 def kill_worker(service: Running) -> None:
-    service.workers()[0].kill()
+    end(service.workers()[0], signal.SIGKILL)
 
 
 def stop_worker(service: Running) -> None:
-    service.workers()[0].send_signal(signal.SIGSTOP)
+    end(service.workers()[0], signal.SIGSTOP)
 
 
 def kill_api(service: Running) -> None:
-    service.api().kill()
+    end(service.api(), signal.SIGKILL)
 
 
 def stop_api(service: Running) -> None:
-    service.api().send_signal(signal.SIGSTOP)
+    end(service.api(), signal.SIGSTOP)
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -214,15 +224,20 @@ def wait_until_right(service: Running, load: Load) -> bool:
     """Whether the API process and all workers live again and answer callers, within a time."""
     deadline = time.monotonic() + REPAIR_SECONDS
     while time.monotonic() < deadline:
-        before = len(load.outcomes)
+        before, asked = living(service), len(load.outcomes)
         time.sleep(CALM_SECONDS)
-        with contextlib.suppress(psutil.Error, IndexError):
-            wanted = [service.api(), *service.workers()]
-            living = [each for each in wanted if each.status() not in {"stopped", "zombie"}]
-            recent = {outcome for _, outcome in load.outcomes[before:]}
-            if len(living) == 1 + WORKERS and recent == {"ok"}:
-                return True
+        recent = {outcome for _, outcome in load.outcomes[asked:]}
+        if len(before) == 1 + WORKERS and before == living(service) and recent == {"ok"}:
+            return True
     return False
+
+
+def living(service: Running) -> set[psutil.Process]:
+    """The API process and the workers that are neither stopped nor dead."""
+    with contextlib.suppress(psutil.Error, IndexError):
+        wanted = [service.api(), *service.workers()]
+        return {each for each in wanted if each.status() not in {"stopped", "zombie"}}
+    return set()
 
 
 def test_nothing_is_left_of_all_this(service: Running) -> None:
