@@ -77,16 +77,18 @@ class Comparison:
     same: bool
 
 
-def compare(table: Table, before: Path | None, after: Path, *, appended: bool) -> Comparison:
+def compare(table: Table, before: Path | None, after: Path, dropped: int | None) -> Comparison:
     """What is different between the files of two versions.
 
-    ``appended`` says that the rows of ``before`` are the first of ``after``.
+    ``dropped`` is how many rows of ``before`` are left out of ``after``, which begins with the
+    others where rows were appended; None where it was written anew.
     """
     if before is None:
         return Comparison(0, _Version(table, after).rows, [], same=False)
     old = _Version(table, before)
     new = _Version(table, after)
-    added = _Version(table, after, old.rows) if appended and new.rows > old.rows else None
+    kept = new.rows if dropped is None else old.rows - dropped
+    added = _Version(table, after, kept) if new.rows > kept else None
     changes = []
     for name, rules in table.columns.items():
         drift = _drift(rules, old.sample[name], (added or new).sample[name])

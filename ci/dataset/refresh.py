@@ -109,7 +109,8 @@ def refresh_dataset(repository: Repository, name: str, waiting: Path | None = No
             for _ in write_csv(_pieces(table, cleaner, old, new_rows), made):
                 pass
         _require_valid(dataset, called, table, folder)
-        found = compare(table, current, made, appended=rules.mode == "append")
+        dropped = _dropped(table, rules, current) if current and rules.mode == "append" else None
+        found = compare(table, current, made, dropped)
         known = current is not None and file_md5(current) == recorded
         new = not (found.same and known)
         if new:
@@ -159,10 +160,10 @@ def _dates(dataset: Dataset, table: Table, rules: Refresh, file: TableFile) -> d
                 f"two days; say under refresh.clean in data/{dataset.name}/dataset.yaml which: "
                 f"dates: {{{name}: day_first}}, or month_first. Nothing was changed.",
             )
-    declared = {name: way for name, way in rules.clean.dates.items() if name in forms}
+    said = {name: way for name, way in rules.clean.dates.items() if name in forms}
     proved = {name: found.kind for name, found in forms.items()}
     plain = {name: kind for name, kind in proved.items() if kind in SAID and kind not in PROVED}
-    return {**proved, **declared, **plain}
+    return {**proved, **said, **plain}
 
 
 def _texts(table: Table, *kinds: str) -> list[str]:
@@ -176,6 +177,15 @@ def _pieces(table: Table, cleaner: Cleaner, old: Path | None, new: TableFile) ->
             yield _in_order(cleaner.old_rows(piece), table)
     for piece in new.tables(PIECE_ROWS):
         yield _in_order(cleaner.clean(piece), table)
+
+
+def _dropped(table: Table, rules: Refresh, current: Path) -> int:
+    """How many rows of the version here its next one leaves out, since they repeat others."""
+    if rules.clean.duplicates != "drop" or table.key:  # a key says that none do
+        return 0
+    file, cleaner = open_table(current, _texts(table, "string")), Cleaner(table, rules.clean)
+    kept: int = sum(cleaner.old_rows(piece).num_rows for piece in file.tables(PIECE_ROWS))
+    return file.rows - kept
 
 
 def _in_order(piece: pa.Table, table: Table) -> pa.Table:

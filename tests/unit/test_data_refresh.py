@@ -222,6 +222,22 @@ def test_rows_that_were_added_are_not_added_again(
     assert "the same receipt as an earlier row" in refresh(mode="append")["error"]["message"]
 
 
+def test_the_new_rows_are_those_behind_what_is_kept_of_the_old_ones(
+    refresh: Refresh, repository: Repository, tmp_path: Path
+) -> None:
+    """Rows that repeat others are here already, and duplicates are dropped from now on."""
+    contract = repository.data_dir / "sales" / "dataset.yaml"
+    rules = yaml.safe_load(contract.read_text())
+    del rules["tables"]["sales"]["key"]
+    contract.write_text(yaml.safe_dump(rules, sort_keys=False))
+    put(tmp_path, pd.concat([ROWS, ROWS.iloc[:150]]))
+    assert refresh(mode="replace")["rows"] == 350
+    put(tmp_path, ROWS.iloc[:160].assign(receipt=[f"n{number}" for number in range(160)]))
+    done = refresh(mode="append", clean={"duplicates": "drop"})
+    assert (done["rows_before"], done["rows"]) == (350, 360)
+    assert {change["added"]["rows"] for change in done["changes"]} == {160}
+
+
 def test_the_first_version_needs_nobody_who_pushes(
     refresh: Refresh, repository: Repository, tmp_path: Path
 ) -> None:
@@ -261,7 +277,7 @@ def test_cents_for_dollars_are_asked_about(tmp_path: Path, factor: float, says: 
     ROWS[["amount"]].to_csv(tmp_path / "before.csv", index=False)
     (ROWS[["amount"]] * factor).to_csv(tmp_path / "after.csv", index=False)
     (line,) = in_words(
-        compare(table, tmp_path / "before.csv", tmp_path / "after.csv", appended=False).changes
+        compare(table, tmp_path / "before.csv", tmp_path / "after.csv", None).changes
     )
     assert line.endswith(says)
 
@@ -274,7 +290,7 @@ def test_a_table_that_repeats_itself_has_not_shifted(tmp_path: Path) -> None:
         shops.assign(n=shops["shop"] * (1 if name == "before.csv" else 2)).to_csv(
             tmp_path / name, index=False
         )
-    found = compare(table, tmp_path / "before.csv", tmp_path / "after.csv", appended=False)
+    found = compare(table, tmp_path / "before.csv", tmp_path / "after.csv", None)
     shop, other = found.changes
     assert shop.drift is not None
     assert shop.drift < 0.02
