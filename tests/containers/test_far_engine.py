@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +29,9 @@ from tests.support.load import Load
 from tests.support.podman import Podman, podman
 from tests.support.ssh import Far, far_machine
 from tests.support.switching import EXAMPLE, PORT, SLOPES, Place
+from tests.support.waiting import wait_for
 
 NAME = "tiny-python"
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +73,6 @@ def place(engine: Podman, far: Far, tmp_path: Path) -> Iterator[Place]:
     yield place
     place.stop()
     wait_for(lambda: not place.processes())
-
-
-def wait_for(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def asked(place: Place, request_id: str = "") -> httpx.Response:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
@@ -36,6 +36,7 @@ from tests.support.dockerd import dockerd
 from tests.support.load import Load
 from tests.support.podman import podman
 from tests.support.switching import EXAMPLE, PORT, SLOPES, SOURCE, Place
+from tests.support.waiting import wait_for
 
 NAME = "tiny-python"
 PATIENCE_SECONDS = 60
@@ -71,13 +72,6 @@ def place(shared: Place) -> Iterator[Place]:
     shared.stop()
     wait_for(lambda: not shared.processes())
     assert not (shared.engine and shared.containers())
-
-
-def wait_for(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def asked(place: Place, name: str = NAME, **headers: str) -> int | None:

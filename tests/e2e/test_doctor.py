@@ -6,12 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -24,9 +22,9 @@ from ci.targets.local import recorded
 from ci.targets.services import Service
 from tests.support import linear
 from tests.support.command import mlops, result
+from tests.support.waiting import wait_for
 
 NAME = "sales-python"
-WAIT_SECONDS = 30.0
 # Fails above 98, takes its time above 97.
 PREDICT = """
 import time
@@ -117,13 +115,6 @@ def _healed(ward: Ward) -> Iterator[None]:
     mlops(ward.root, "stop")
     shutil.rmtree(records_dir(ward.repository, NAME), ignore_errors=True)
     result(ward.root, "start")
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_all_is_well(ward: Ward) -> None:

@@ -29,6 +29,7 @@ from tests.e2e.test_documented_json import assert_documented
 from tests.support.command import MLOPS, mlops, result
 from tests.support.hosting import NAME, PREDICT, Fleet, Host, new_fleet, port_of
 from tests.support.repositories import git
+from tests.support.waiting import wait_for
 
 PATIENCE_SECONDS = 90
 BROKEN = PREDICT.replace("def load_model(directory):", "def load_model(directory):\n    boom()")
@@ -68,13 +69,6 @@ def host(fleet: Fleet) -> Iterator[Callable[..., Host]]:
 
 
 Make = Callable[..., Host]
-
-
-def wait_until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def ended(process: psutil.Process) -> bool:
@@ -383,17 +377,17 @@ def test_a_rollback_ends_a_switch_and_a_killed_host_leaves_its_services(
     fleet.declare(hosts={"north": {"models": "all", "local": fleet_ports("north")}})
     fleet.release(2)
     running = loop(north)
-    wait_until(lambda: _serves(north, 2), "version 2 is live")
+    wait_for(lambda: _serves(north, 2), "version 2 is live")
     assert mlops(north.root, "host", "north", "--json").error == "busy"
     assert north.well()[NAME]["version"] == 2  # the running one looked
     assert running.poll() is None
     slow = {"canary": {"share": 50, "seconds": 600}}
     fleet.declare(hosts={"north": {"models": "all", "local": fleet_ports("north")}}, **slow)
     fleet.release(3)
-    wait_until(lambda: read_record(north.repository, NAME).of(CANARY), "version 3 is tried out")
+    wait_for(lambda: read_record(north.repository, NAME).of(CANARY), "version 3 is tried out")
     assert result(north.root, "rollback", NAME) == {"model": NAME, "from": 2, "to": 1}
     assert north.asked() == 1
-    wait_until(lambda: pin(fleet.state(), NAME), "the rollback is declared")
+    wait_for(lambda: pin(fleet.state(), NAME), "the rollback is declared")
     running.kill()
     running.wait()
     assert (north.asked(), north.well()[NAME]["version"]) == (1, 1)
@@ -430,17 +424,17 @@ def test_a_person_releases_where_there_is_no_github(
     assert mlops(root, "audit", "verify").code == 0
 
 
-@pytest.mark.long
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.timeout(3600)
 def test_a_host_that_is_killed_at_any_step_goes_on_at_its_next_start(
-    fleet: Fleet, host: Make
+    fleet: Fleet, host: Make, stride: int
 ) -> None:
     north = host()
     north.well()
-    step, code = 0, -signal.SIGKILL
+    step, number, code = 1 - stride, 1, -signal.SIGKILL
     while code == -signal.SIGKILL:
-        step += 1
-        number = step + 1
+        step += stride
+        number += 1
         fleet.release(number)
         command = [sys.executable, "-m", "tests.support.killed_host", str(north.root), "north"]
         code = subprocess.run([*command, str(step)], check=False, timeout=300).returncode

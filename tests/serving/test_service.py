@@ -18,6 +18,7 @@ import pytest
 
 from bentos.answers import ERRORS
 from tests.support import services
+from tests.support.waiting import wait_for
 
 RELEASE = {"model": "tiny-r", "version": 7, "fingerprint": "1" * 40, "git_commit": "c0ffee"}
 GOOD = {"x": 3.0, "n": 1}
@@ -323,7 +324,7 @@ def test_sigterm_answers_what_was_begun_and_leaves_nothing_behind(
         target=lambda: answers.append(service.predict({**GOOD, "mode": "slow"}))
     )
     call.start()
-    time.sleep(0.3)
+    wait_for(lambda: "a slow call" in service.log.read_text())
     service.process.terminate()
     call.join()
     assert answers[0].json()["predictions"] == [7.0]

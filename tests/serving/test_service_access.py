@@ -19,6 +19,7 @@ import pytest
 from bentos.access import key_hash
 from bentos.serve import serve_environment
 from tests.support import services
+from tests.support.waiting import wait_for
 
 SUPERVISOR = "src/bentos/supervisor.py"
 SECRET = "c2VjcmV0"  # noqa: S105
@@ -30,7 +31,7 @@ def entry(department: str, **changes: object) -> dict[str, object]:
         "department": department,
         "models": ["tiny-r"],
         "salt": "ab",
-        "expires": time.time() + 99,
+        "expires": time.time() + 9_999,
     }
     return key | {"hash": key_hash("ab", SECRET)} | changes
 
@@ -65,11 +66,18 @@ def ask(service: services.Running, key: str | None = None, **headers: str) -> ht
     return service.client.post("/predict", json={"rows": [ROW]}, headers=given | headers)
 
 
-def records(service: services.Running, name: str) -> list[dict[str, Any]]:
-    """The lines that were written, once the thread that writes them had time to."""
-    time.sleep(0.3)
+def record(service: services.Running, name: str, answer: httpx.Response) -> dict[str, Any]:
+    """The one line that was written of the answer."""
     path = service.log.parent / "records" / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def written() -> list[dict[str, Any]]:
+        text = path.read_text() if path.exists() else ""
+        entries = [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
+        return [each for each in entries if each["request_id"] == answer.headers["x-request-id"]]
+
+    wait_for(written)
+    [entry] = written()
+    return entry
 
 
 def test_who_has_a_key_may_call_and_who_has_none_is_told(guarded: services.Running) -> None:
@@ -95,13 +103,12 @@ def test_one_request_id_joins_answer_access_record_and_prediction(
 ) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     answer = ask(guarded, "a", **{"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
-    request_id = answer.headers["x-request-id"]
-    [access] = [each for each in records(guarded, "access") if each["request_id"] == request_id]
+    access = record(guarded, "access", answer)
     assert access["caller"] == "marketing"
     assert access["trace_id"] == trace
     assert (access["model"], access["path"], access["status"]) == ("tiny-r", "/predict", 200)
     assert (access["rows"], access["ms"] > 0) == (1, True)
-    [logged] = [e for e in records(guarded, "predictions") if e["request_id"] == request_id]
+    logged = record(guarded, "predictions", answer)
     assert logged["inputs"] == {"x": [3.0], "mode": ["ok"]}, "n is personal data"
     assert logged["predictions"] == answer.json()["predictions"]
 
@@ -114,8 +121,7 @@ def test_a_callers_own_request_id_is_kept_unless_it_could_do_harm(
 
 
 def test_refusals_are_recorded_and_no_key_ever_is(guarded: services.Running) -> None:
-    ask(guarded, "b")
-    assert records(guarded, "access")[-1]["code"] == "unauthorized"
+    assert record(guarded, "access", ask(guarded, "b"))["code"] == "unauthorized"
     files = [path for path in guarded.log.parent.rglob("*") if path.is_file()]
     assert all(SECRET not in path.read_text(errors="replace") for path in files)
 
@@ -123,11 +129,11 @@ def test_refusals_are_recorded_and_no_key_ever_is(guarded: services.Running) -> 
 def test_a_large_request_is_logged_as_rows_spread_evenly(guarded: services.Running) -> None:
     body = {"rows": [{**ROW, "x": float(i % 100)} for i in range(1000)]}
     given = {"authorization": f"Bearer mlops_p_{SECRET}"}
-    answer = guarded.client.post("/predict", json=body, headers=given).json()
-    logged = records(guarded, "predictions")[-1]
+    answer = guarded.client.post("/predict", json=body, headers=given)
+    logged = record(guarded, "predictions", answer)
     assert (logged["rows"], logged["step"]) == (1000, 10)
     assert logged["inputs"]["x"] == [float(i % 100) for i in range(0, 1000, 10)]
-    assert logged["predictions"] == answer["predictions"][::10]
+    assert logged["predictions"] == answer.json()["predictions"][::10]
 
 
 def test_a_department_over_its_rate_gets_429_and_a_time_to_come_back(
@@ -147,15 +153,15 @@ def test_what_cannot_be_recorded_is_counted_and_fails_nothing(bento: Path, tmp_p
     try:
         service.wait_until_answered()
         assert ask(service).status_code == 200
-        time.sleep(0.3)
-        [line] = [
-            each
-            for each in service.client.get("/metrics").text.splitlines()
-            if each.startswith("mlops_records_dropped_total")
-        ]
-        assert float(line.split()[-1]) >= 2
+        wait_for(lambda: dropped(service) >= 2)
     finally:
         service.stop()
+
+
+def dropped(service: services.Running) -> float:
+    lines = service.client.get("/metrics").text.splitlines()
+    [line] = [each for each in lines if each.startswith("mlops_records_dropped_total")]
+    return float(line.split()[-1])
 
 
 def refused(bento: Path, tmp_path: Path, host: str, access: Path | None = None, *tls: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -22,10 +21,10 @@ from ci.targets.shadow import Shadowed, judge
 from ci.targets.trial import shadowed
 from tests.support import repositories
 from tests.support.switching import SOURCE, Place
+from tests.support.waiting import wait_for
 
 NAME = "tiny-python"
 CALLS = 30
-PATIENCE_SECONDS = 10
 LARGE = 'rows["x"].iloc[0] > 1.5'  # unlike the example, which every version is asked
 FAILS = SOURCE.replace("y = model", f'if {LARGE}: raise ValueError("too large")\n    y = model')
 SLOW = SOURCE.replace("y = model", f"if {LARGE}: time.sleep(0.6)\n    y = model")
@@ -59,21 +58,13 @@ def answering(repository: Repository) -> set[int]:
     return {entry["version"] for entry in islice(entries, 5)}
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """The services write their records a little later than they answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def call(place: Place) -> None:
     """Callers ask the live version, and the log has it."""
     for number in range(CALLS):
         rows = [{"x": float(number), "n": None, "mode": "ok"}] * 2
         answer = httpx.post(place.url(f"/{NAME}/predict"), json={"rows": rows})
         assert answer.status_code == 200, answer.text
-    wait_until(lambda: called(place.repository) >= CALLS)
+    wait_for(lambda: called(place.repository) >= CALLS)
 
 
 def test_logged_calls_are_asked_and_compared(
@@ -89,7 +80,7 @@ def test_logged_calls_are_asked_and_compared(
     assert (noted["compared"], noted["differing"]) == (2 * CALLS, 2 * (CALLS - 1)), "0 stays 0"
     assert "58 of 60 predictions differ from those of version 1" in capsys.readouterr().err
     assert called(shared) == CALLS, "nobody takes the replay for a caller's"
-    wait_until(lambda: answering(shared) == {2})
+    wait_for(lambda: answering(shared) == {2})
 
 
 def test_only_the_newest_rows_are_asked(shared: Repository) -> None:

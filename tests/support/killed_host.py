@@ -12,12 +12,13 @@ from ci.errors import MlopsError
 from ci.host import converge, lease, loop, pins, remote, report, tell
 from ci.host.run import host
 from ci.repository import Repository
+from ci.state import local as state
 from ci.targets import front, launch, local, maps, processes
 from tests.support.switching import killed_at, watched
 
 STEPS: list[tuple[Any, str]] = [
     (remote, "fetch"),
-    (remote, "write_json"),
+    (state, "write_json"),
     (lease, "write_lease"),
     (converge, "bring_bento"),
     (local, "write_record"),
