@@ -22,6 +22,7 @@ from tests.workflows.workflow_files import ACTIONS, LABEL, HarnessError, Workflo
 
 ACT = Path(sys.executable).with_name("act")
 LONGEST_SECONDS = 540
+CRASHED = re.compile(r"^(fatal error|panic): ", re.M)
 FROM_JSON = re.compile(r"\$\{\{\s*fromJSON\(\s*needs\.([\w-]+)\.outputs\.([\w-]+)\s*\)\s*\}\}")
 # What act runs JavaScript actions with; the stubs are Python, and so is our hashFiles. They need no
 # package, and a run starts dozens of them: so no site, and the stub in this same process. No shell:
@@ -81,7 +82,7 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
     home.mkdir(parents=True)
     (folder / "event.json").write_text(json.dumps(setting.event))
     file = folder / Path(workflow.path).name
-    file.write_text(workflow.with_job_tokens())
+    file.write_text(workflow.for_act())
     actions = {
         str(path.parent.relative_to(setting.checkout)): path.read_text()
         for path in setting.checkout.glob(".github/actions/*/action.yml")
@@ -90,6 +91,7 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
         *(str(ACT), setting.event_name, "--json", "--directory", str(setting.checkout)),
         *("--eventpath", str(folder / "event.json"), "--workflows", str(file)),
         *("--no-cache-server", "--action-offline-mode", "--pull=false", "--no-skip-checkout"),
+        "--concurrent-jobs=1",  # as legs of a matrix: see Workflow.for_act
         *("--action-cache-path", str(folder / "runner"), "--actor", setting.actor),
         *(part for label in known for part in ("--platform", f"{label}=-self-hosted")),
         *(
@@ -118,7 +120,7 @@ def _act(workflow: Workflow, setting: Setting, known: list[str]) -> list[dict[st
     )
     (folder / "act.jsonl").write_text(done.stdout + done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if not any("jobID" in line for line in lines):
+    if not any("jobID" in line for line in lines) or CRASHED.search(done.stderr):
         raise HarnessError(f"act did not run {workflow.path}: {done.stdout[-2000:]}{done.stderr}")
     return lines
 

@@ -15,6 +15,7 @@ SCOPES = (
     *("actions", "attestations", "checks", "contents", "deployments", "id-token", "issues"),
     *("packages", "pages", "pull-requests", "security-events", "statuses"),
 )
+STRATEGY = re.compile(r"^(?P<indent> +)strategy:\n", re.M)
 TOKEN = re.compile(r"\$\{\{((?:(?!\}\}).)*?)\b(github\.token|secrets\.GITHUB_TOKEN)\b")
 JOB_TOKEN = "format('{0}.{1}', github['token'], github.job)"  # noqa: S105 (no secret)
 
@@ -69,9 +70,13 @@ class Workflow:
             raise HarnessError(f"{self.path}: job {job} has unknown permissions {unknown}")
         return dict(own)
 
-    def with_job_tokens(self) -> str:
-        """The text, where a token says which job it was given to."""
-        text = self.text
+    def for_act(self) -> str:
+        """The text, where a token says which job it was given to, and legs come one by one.
+
+        act looks local actions up in a table that it does not guard: now and then two legs at a
+        time end it ("concurrent map read and map write").
+        """
+        text = STRATEGY.sub(r"\g<0>\g<indent>  max-parallel: 1\n", self.text)
         while TOKEN.search(text):
             text = TOKEN.sub(lambda match: f"${{{{{match[1]}{JOB_TOKEN}", text)
         return text
