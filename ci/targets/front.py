@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ DOORMAN = "ci.targets.doorman"
 ROUTES, PAGES = "routes.map", "pages.map"
 LIST = "/models.json"
 START_SECONDS = 10.0
+LOOK_SECONDS = 0.02
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
     'content="width=device-width, initial-scale=1"><title>Models</title><style>body {{ font: 16px/'
@@ -135,6 +137,17 @@ def withdraw(repository: Repository) -> None:
             _stop(repository)
         elif recorded(repository):
             _replace(repository, content)
+
+
+def await_answers(repository: Repository, services: Sequence[Service], seconds: float) -> None:
+    """Until callers have what ``services``, withdrawn, were sent before; at most ``seconds``.
+
+    A call may not have arrived yet: the proxy of an engine lies between, and may be late.
+    """
+    deadline, ports = time.monotonic() + seconds, {each.port for each in services}
+    with suppress(OSError):  # without HAProxy, no caller waits
+        while maps.under_way(folder_of(repository), ports) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
 
 
 def _written(repository: Repository) -> Content:

@@ -17,6 +17,7 @@ from ci.errors import MlopsError
 from ci.keys import own_key
 from ci.targets import front
 from ci.targets.http import is_ready, served
+from ci.targets.launch import drain_seconds
 from ci.targets.readiness import probe, probe_speed
 from ci.targets.services import (
     CANARY,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from ci.repository import Repository
 
 ENVIRONMENT = "production"
-# A call that HAProxy sends on just before a switch has arrived by then.
+# A call that HAProxy takes just before a switch is on its way by then.
 GRACE_SECONDS = 0.2
 REACHED_SECONDS = 5.0
 
@@ -180,6 +181,8 @@ def settle(repository: Repository, name: str) -> bool:
         front.withdraw(repository)
     if running:
         time.sleep(GRACE_SECONDS)
+        longest = max(drain_seconds(repository, each) for each in running)
+        front.await_answers(repository, running, longest)
     kept = [service for service in over if not _ended(repository, service)]
     left = [each for each in record.services if each not in over or each.role == STOPPED]
     if (*left, *kept) != record.services:

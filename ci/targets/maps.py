@@ -1,16 +1,20 @@
-"""HAProxy's maps: as files, which it reads at its start, and through its admin socket."""
+"""HAProxy's maps, as files that it reads at its start, and what its admin socket is asked for."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 SOCKET = "admin.sock"
 ANSWER_SECONDS = 5.0
+# As HAProxy 2.6 tells where it sent a call: https://docs.haproxy.org/2.6/management.html#9.3
+SENT_TO = re.compile(r"^ +server=service .* addr=[\d.]+:(\d+)$", re.MULTILINE)
 
 
 def text(entries: dict[str, str]) -> str:
@@ -29,6 +33,14 @@ def replace(folder: Path, name: str, entries: dict[str, str]) -> None:
     for key, value in entries.items():
         _order(folder, f"add map @{version} {name} <<\n{key} {value}\n")
     _order(folder, f"commit map @{version} {name}")
+
+
+def under_way(folder: Path, ports: Collection[int]) -> int:
+    """How many calls the HAProxy of ``folder`` has sent to ``ports`` and not passed back yet.
+
+    Raises OSError where it does not run.
+    """
+    return sum(int(port) in ports for port in SENT_TO.findall(_ask(folder, "show sess all")))
 
 
 def _order(folder: Path, command: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx
@@ -25,10 +26,11 @@ from ci.files import read_json
 from ci.keys import make, revoke
 from ci.observe.logs import last
 from ci.observe.recorded import newest
+from ci.repository import Repository
 from ci.setup import haproxy
-from ci.targets import front, launch, local
+from ci.targets import front, launch, local, maps
 from ci.targets.launch import records_dir
-from ci.targets.services import LIVE, WARM, read_record
+from ci.targets.services import LIVE, WARM, Service, read_record
 from ci.targets.target import bring_records, home
 from tests.support import repositories
 from tests.support.borrowed import Images, from_here
@@ -269,6 +271,28 @@ def test_a_canary_that_fails_goes_back(place: Place) -> None:
         wait_for(lambda: len(load.outcomes) > before + 200)
     assert {outcome for _, outcome in load.outcomes[before + 16 :]} == {"ok"}
     assert [each.version for each in read_record(place.repository, NAME).services] == [1]
+
+
+def test_a_version_is_ended_once_callers_have_what_it_was_sent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.switch(2)
+    old = read_record(place.repository, NAME).of(LIVE)
+    assert old is not None
+    folder, waited, end = front.folder_of(place.repository), [], local._ended
+
+    def seen(repository: Repository, service: Service) -> bool:
+        waited.append(maps.under_way(folder, [old.port]))
+        return end(repository, service)
+
+    monkeypatch.setattr(local, "_ended", seen)
+    body = {"rows": [EXAMPLE | {"mode": "slow"}]}
+    with ThreadPoolExecutor() as callers:
+        call = callers.submit(httpx.post, place.url(f"/{NAME}/predict"), json=body, timeout=60)
+        wait_for(lambda: maps.under_way(folder, [old.port]))
+        assert replace(place, warm_seconds=0).go_back().version == 1
+        assert call.result().json()["version"] == 2
+    assert waited == [0]
 
 
 def logged(place: Place) -> int:
