@@ -126,17 +126,28 @@ def _is_current(repository: Repository, front: Front, policy: LocalTarget) -> bo
 
 
 def withdraw(repository: Repository) -> None:
-    """Have callers reach what the records still say is live; end HAProxy where that is nothing.
+    """Have callers reach no more than what the records still say is live.
 
     Raises:
         MlopsError: ``front_failed``.
     """
     with in_turn(repository, "switch"):
         content = _written(repository)
-        if not content[ROUTES]:
-            _stop(repository)
-        elif recorded(repository):
+        if not recorded(repository):
+            return
+        try:
             _replace(repository, content)
+        except MlopsError:
+            if content[ROUTES]:
+                raise
+            _stop(repository)  # nobody is to be reached: one that can't be told so has to end
+
+
+def close(repository: Repository) -> None:
+    """End HAProxy where nothing is live any more."""
+    with in_turn(repository, "switch"):
+        if not live_services(all_records(repository)):
+            _stop(repository)
 
 
 def await_answers(repository: Repository, services: Sequence[Service], seconds: float) -> None:

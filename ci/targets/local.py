@@ -187,6 +187,8 @@ def settle(repository: Repository, name: str) -> bool:
     left = [each for each in record.services if each not in over or each.role == STOPPED]
     if (*left, *kept) != record.services:
         write_record(repository, replace(record, services=(*left, *kept)))
+    if over:
+        front.close(repository)
     return bool(running)
 
 
@@ -203,6 +205,7 @@ def stop(repository: Repository, name: str) -> bool:
     write_record(repository, replace(record, services=tuple(services)))
     ended = settle(repository, name)
     front.withdraw(repository)
+    front.close(repository)
     if shown:
         home(shown).end(repository, shown)  # one that does not run may have left something
     return ended

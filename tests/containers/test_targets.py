@@ -54,14 +54,14 @@ def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     repository = repositories.new_repository(tmp_path_factory.mktemp("targets") / DEEP)
+    place = Place(repository, shadow=FEW, p99_seconds=SLOW_SECONDS)
     if request.param == "local":
-        place = Place(repository, shadow=FEW, p99_seconds=SLOW_SECONDS)
         yield place
         place.stop()
         return
     with podman(borrowing=True) if request.param == "docker" else dockerd() as engine:
         images = Images(engine.client, from_here(engine), engine.folder / "image.log")
-        place = Place(repository, shadow=FEW, target="docker", engine=engine.host, images=images)
+        place = replace(place, target="docker", engine=engine.host, images=images)
         yield place
         place.stop()
 
@@ -293,6 +293,18 @@ def test_a_version_is_ended_once_callers_have_what_it_was_sent(
         assert replace(place, warm_seconds=0).go_back().version == 1
         assert call.result().json()["version"] == 2
     assert waited == [0]
+
+
+def test_who_waits_while_the_only_model_is_stopped_is_answered(place: Place) -> None:
+    live, folder = read_record(place.repository, NAME).of(LIVE), front.folder_of(place.repository)
+    assert live is not None
+    body = {"rows": [EXAMPLE | {"mode": "slow"}]}
+    with ThreadPoolExecutor() as callers:
+        call = callers.submit(httpx.post, place.url(f"/{NAME}/predict"), json=body, timeout=60)
+        wait_for(lambda: maps.under_way(folder, [live.port]))
+        place.stop()
+        assert call.result().json()["version"] == 1
+    assert front.recorded(place.repository) is None
 
 
 def logged(place: Place) -> int:

@@ -153,6 +153,20 @@ def test_no_caller_of_haproxy_notices_that_the_api_process_ends(
     assert [each.pid for each in service.children()] != [before.pid]
 
 
+def test_haproxy_that_hangs_ends_with_the_last_model(place: Place) -> None:
+    """It can't be told that nobody is to be reached, and may not go on sending callers there."""
+    found = front.recorded(place.repository)
+    assert found
+    doorman = psutil.Process(found.pid)
+    [haproxy] = doorman.children()
+    doorman.suspend()  # it would end and replace a HAProxy that is stopped
+    haproxy.suspend()
+    place.stop()
+    psutil.wait_procs([haproxy, doorman], timeout=PATIENCE_SECONDS)
+    assert not place.processes()
+    assert place.switch(1).version == asked(place) == 1
+
+
 def wait_until_answered(load: Load, more: int) -> None:
     """So many more calls than until now."""
     deadline = time.monotonic() + PATIENCE_SECONDS
