@@ -86,7 +86,7 @@ def main(path: str) -> None:
     """On the head: begin the cluster, score, and lose the second machine on the way."""
     use_environment()
     asked = Asked(**json.loads(Path(path).read_text()))
-    _shell("echo head > /proc/sys/kernel/hostname; mount -t tmpfs none /tmp/ray")
+    _shell("echo head > /proc/sys/kernel/hostname; mkdir -p /tmp/ray; mount -t tmpfs none /tmp/ray")
     _shell(f"ip link set lo up; ip link add br0 type bridge; ip address add {HEAD}/24 dev br0")
     _shell("ip link set br0 up")
     log = Path(asked.folder) / "ray.log"
