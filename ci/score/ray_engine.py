@@ -35,6 +35,13 @@ RETRIES = 5
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
 START_SECONDS = "120"
+# Ray waits seven minutes for the answer of a node that was switched off, long after it knows that
+# the node is gone. Asked more often than once a minute, nodes that are well close the connection.
+# https://github.com/ray-project/ray/pull/44692
+KEEPALIVE = {
+    "RAY_grpc_client_keepalive_time_ms": "65000",
+    "RAY_grpc_client_keepalive_timeout_ms": "20000",
+}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LOG = "ray.log"
 PLATFORM = Path(__file__).resolve().parents[2]
@@ -78,7 +85,7 @@ def on_ray(address: str | None, job: Job) -> Iterator[Queue]:
 
         def submit(table: pa.Table, first: int) -> OnNode:
             rows = packed_rows(table.select(plan.columns))
-            return OnNode(task.remote(errand, rows, first), first, job)
+            return OnNode(task.remote(errand, rows, first), first, job, cluster)
 
         yield Queue(submit, cluster.most)
 
@@ -90,6 +97,7 @@ class OnNode:
     reference: Any
     first: int
     job: Job
+    cluster: Cluster
 
     def result(self) -> Done:
         """Wait for it; a piece of a lost node is computed again by another.
@@ -116,13 +124,17 @@ class OnNode:
     def _answer(self) -> Answer:
         import ray
 
-        try:
-            answer: Answer = ray.get(self.reference)
-        except ray.exceptions.RayTaskError:
-            raise  # a defect of the platform, with its traceback
-        except ray.exceptions.RayError as error:
-            raise self._lost(error) from None
-        return answer
+        while True:
+            try:
+                answer: Answer = ray.get(self.reference, timeout=LOOK_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                self.cluster.look()
+            except ray.exceptions.RayTaskError:
+                raise  # a defect of the platform, with its traceback
+            except ray.exceptions.RayError as error:
+                raise self._lost(error) from None
+            else:
+                return answer
 
     def _lost(self, error: Exception) -> MlopsError:
         return MlopsError(
@@ -151,11 +163,12 @@ class Cluster:
     def most(self) -> int:
         """Two for each CPU, so that none waits for the network."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._look()
-            self._looked = time.monotonic()
+            self.look()
         return 2 * self._cpus + 1
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Ask who is there, and say what changed."""
+        self._looked = time.monotonic()
         alive = [node for node in self._ray.nodes() if node["Alive"]]
         nodes = {node["NodeManagerAddress"] for node in alive}
         for node in sorted(self._nodes - nodes):
@@ -177,6 +190,7 @@ def _connected(address: str, log: Path) -> Iterator[Any]:
     _require_answer(address)
     if address == "local":
         _stay_here()
+    os.environ |= KEEPALIVE | os.environ  # read when ray is imported
     import ray
 
     scratch = Scratch(WORKERS)

@@ -72,7 +72,7 @@ def score_on_cluster(asked: Asked) -> subprocess.CompletedProcess[str]:
         env=_environment(),
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=300,  # Ray alone would wait for a machine that was cut off for seven minutes
         check=False,
     )
 
@@ -95,6 +95,7 @@ def main(path: str) -> None:
         head += [f"--node-ip-address={HEAD}", f"--port={PORT}"]
         subprocess.run(head, check=True, stdout=output, stderr=output)
         machines = [_machine(number, asked.folder, output) for number in range(1, asked.nodes + 1)]
+    _wait_for_nodes(asked.nodes + 1)
     scoring = os.fork()
     if scoring == 0:
         os._exit(_score(asked))
@@ -104,7 +105,7 @@ def main(path: str) -> None:
             _shell("ip link set node2 down")
         else:
             machines[1].kill()
-            print("node2 is lost", file=sys.stderr, flush=True)
+        _require_at_work(scoring)
     _, status = os.waitpid(scoring, 0)
     sys.exit(os.waitstatus_to_exitcode(status))
 
@@ -129,13 +130,18 @@ def _machine(number: int, folder: str, output: IO[str]) -> subprocess.Popen[byte
     return machine
 
 
-def _score(asked: Asked) -> int:
-    import ray
+def _wait_for_nodes(count: int) -> None:
+    """In a process of its own: who scores begins without Ray, as when it is typed."""
+    wait = f"""\
+import ray, time
+ray.init("{HEAD}:{PORT}", logging_level="ERROR")
+while sum(node["Alive"] for node in ray.nodes()) < {count}:
+    time.sleep(0.1)
+"""
+    subprocess.run([sys.executable, "-c", wait], check=True, stdout=subprocess.DEVNULL)
 
-    ray.init(f"{HEAD}:{PORT}", logging_level="ERROR")
-    while sum(node["Alive"] for node in ray.nodes()) <= asked.nodes:
-        time.sleep(0.1)
-    ray.shutdown()
+
+def _score(asked: Asked) -> int:
     folder = Path(asked.folder)
     try:
         done = score_with(
@@ -159,8 +165,12 @@ def _when_it_has_worked(asked: Asked, scoring: int) -> None:
         said = "".join(path.read_text() for path in state.glob("logs/*.log"))
         if "node2" in said and list(state.glob("score/*/*/[0-9]*.json")):
             return
-        assert os.waitid(os.P_PID, scoring, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, said
+        _require_at_work(scoring)
         time.sleep(0.01)
+
+
+def _require_at_work(scoring: int) -> None:
+    assert os.waitid(os.P_PID, scoring, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 if __name__ == "__main__":

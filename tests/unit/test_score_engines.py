@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from ci.dataset.tabular import open_table
 from ci.errors import MlopsError
@@ -19,8 +20,8 @@ from ci.score import score_with
 from ci.score.engine import Job, Pending, Queue, engine_named, on_this_machine
 from ci.score.job import make_plan
 from ci.score.piece import Done
-from ci.score.ray_engine import Cluster
-from ci.score.ray_node import Errand, score_piece, versions
+from ci.score.ray_engine import Cluster, OnNode
+from ci.score.ray_node import Answer, Errand, score_piece, versions
 from tests.support.scoring import rows, write_servable
 
 
@@ -131,10 +132,10 @@ def test_a_cluster_tells_of_its_nodes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ci.score.ray_engine.LOOK_SECONDS", -1.0)
-    ray = Nodes(first=2.0, second=4.0)
-    cluster = Cluster(ray)
+    machines = Nodes(first=2.0, second=4.0)
+    cluster = Cluster(machines)
     assert cluster.most() == 13
-    ray.cpus = {"first": 2.0, "second": -1.0, "third": 1.0}
+    machines.cpus = {"first": 2.0, "second": -1.0, "third": 1.0}
     assert cluster.most() == 7
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "Scoring on Ray: 2 nodes, 6 CPUs"
@@ -142,18 +143,46 @@ def test_a_cluster_tells_of_its_nodes(
     assert said[2:] == ["Ray has a new node third"]
 
 
+def test_who_waits_for_a_piece_is_told_of_a_lost_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machines = Nodes(first=2.0, second=4.0)
+    waits: list[float] = []
+
+    def get(reference: object, timeout: float) -> Answer:
+        assert reference == "piece"
+        waits.append(timeout)
+        if len(waits) > 1:
+            return Answer(None, ("bad_rows", "Ray node second: answered."), b"")
+        machines.cpus = {"first": 2.0}
+        raise ray.exceptions.GetTimeoutError
+
+    monkeypatch.setattr(ray, "get", get)
+    piece = OnNode("piece", 1, job_in(tmp_path), Cluster(machines))
+    with pytest.raises(MlopsError, match="answered"):
+        piece.result()
+    assert len(waits) == 2
+    assert "Ray lost the node second" in capsys.readouterr().err
+
+
 def test_a_cluster_without_a_cpu_is_refused() -> None:
     with pytest.raises(MlopsError, match="no CPU to give"):
         Cluster(Nodes(first=0.0))
 
 
+def job_in(folder: Path) -> Job:
+    """Ten rows for a model, both in ``folder``."""
+    servable = write_servable(folder)
+    rows(10).to_csv(folder / "in.csv", index=False)
+    file = open_table(folder / "in.csv")
+    plan = make_plan(servable, file, folder / "out.csv", "in.csv", replace=False)
+    return Job(servable, plan, file.numbers, 10, folder / "log")
+
+
 def test_a_node_of_other_versions_is_refused(tmp_path: Path) -> None:
-    servable = write_servable(tmp_path)
-    rows(10).to_csv(tmp_path / "in.csv", index=False)
-    file = open_table(tmp_path / "in.csv")
-    plan = make_plan(servable, file, tmp_path / "out.csv", "in.csv", replace=False)
+    job = job_in(tmp_path)
     theirs = {**versions("python"), "numpy": "0.1", "absent": "1"}
-    errand = Errand(plan, file.numbers, None, "predict.py", "artifact", "log", theirs)
+    errand = Errand(job.plan, job.numbers, None, "predict.py", "artifact", "log", theirs)
     answer = score_piece(errand, b"", 1)
     assert answer.problem is not None
     code, said = answer.problem
