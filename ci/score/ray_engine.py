@@ -185,9 +185,10 @@ def _connected(address: str, log: Path) -> Iterator[Any]:
 
     What Ray has to say of the cluster goes to ``log``: stdout is the result's.
     """
-    from bentos.scratch import WORKERS, Scratch
+    from bentos.scratch import WORKERS, Scratch, remove_abandoned
 
     _require_answer(address)
+    remove_abandoned()  # workers would look in the folder that is made here
     if address == "local":
         _stay_here()
     os.environ |= KEEPALIVE | os.environ  # read when ray is imported

@@ -152,3 +152,18 @@ def test_interrupted_it_leaves_nothing_and_the_cores_go_on(tmp_path: Path, tempo
     assert calls(tmp_path) <= asked + ROWS * 2 // 10_000 - 20
     score_with(servable, tmp_path / "in.csv", tmp_path / "again.csv", tmp_path / "again")
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
+
+
+def test_what_a_killed_one_leaves_is_removed_by_the_next(tmp_path: Path, temporary: Path) -> None:
+    servable = write_servable(tmp_path)
+    slow_down(servable, 0.2)
+    rows(ROWS).to_csv(tmp_path / "in.csv", index=False)
+    process = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine="ray")
+    at_work(process, tmp_path / "state" / "logs" / "score-two-thirds.log")
+    process.kill()
+    process.communicate()
+    assert list(temporary.iterdir())
+    again = start(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv", engine="ray")
+    _, said = again.communicate()
+    assert again.returncode == 0, said
+    assert list(temporary.iterdir()) == []
